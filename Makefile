@@ -1,0 +1,58 @@
+# Two commands: `make demo` shows the main job, `make test` checks everything.
+# Both set up what they need; a second call reuses it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR := $(CURDIR)/.jobrunner
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo setup test setup-test lint unit lock clean
+
+demo: setup
+	@$(BIN)/jobrunner run import_timeseries --home "$(HOME_DIR)" \
+	  --input workbook=examples/example-workbook.xlsx --processing examples/project-workflow
+
+setup: $(VENV)/.base
+
+# pip serves only to fetch the pinned uv; `--without-pip` works where Debian's python3-venv is missing.
+$(BIN)/uv: requirements-uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed, this is " + sys.version)'
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python install --quiet --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/.base: $(BIN)/uv requirements.lock pyproject.toml
+	@test -e $(VENV)/.test || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base requirements-test.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-test.lock
+	@touch $@
+
+setup-test: $(VENV)/.test
+	@.ci/system-packages
+
+test: setup-test lint unit
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check workflow
+	@for case in workflow/*/.test/*/job.yaml; do type=$${case%%/.test/*}; echo "snakemake --lint: $$case"; \
+	  $(BIN)/snakemake --lint --snakefile $$type/Snakefile --configfile $$case --directory .cache/lint || exit 1; done
+
+unit: setup-test
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+# Writes every lock file anew: hashes, no index addresses.
+lock: $(BIN)/uv
+	@COMPILE="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate"; \
+	echo uv | $$COMPILE --upgrade - -o requirements-uv.lock; \
+	$$COMPILE --upgrade pyproject.toml -o requirements.lock; \
+	$$COMPILE --upgrade -c requirements.lock pyproject.toml --group test -o requirements-test.lock
+
+clean:
+	rm -rf $(VENV) .cache .jobrunner .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,5 @@
+"""``python -m runner`` is ``jobrunner``."""
+
+from runner.cli import main
+
+main()

@@ -1,0 +1,149 @@
+"""What a person sees while a job runs: a live table on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from runner.events import Event
+from runner.state import JobState, StageState
+
+_MARKS = {
+    "waiting": ("·", "dim"),
+    "succeeded": ("✔", "green"),
+    "failed": ("✘", "bold red"),
+    "stopped": ("■", "yellow"),
+}
+
+
+class Display(Protocol):
+    """Shows the events of a running job; used as a context manager."""
+
+    def __enter__(self) -> Callable[[Event], None]:
+        """Begin, and give what takes the events."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End."""
+
+
+class Silent:
+    """Shows nothing: for ``--json``."""
+
+    def __init__(self, state: JobState) -> None:
+        self.state = state
+
+    def __enter__(self) -> Callable[[Event], None]:
+        """Only fold the events."""
+        return self.state.apply
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+
+class Lines(Silent):
+    """One line for each change of a stage."""
+
+    def __init__(self, state: JobState, console: Console) -> None:
+        super().__init__(state)
+        self.console = console
+
+    def __enter__(self) -> Callable[[Event], None]:
+        """Print a line for each event that a person cares about."""
+        return self._show
+
+    def _show(self, event: Event) -> None:
+        self.state.apply(event)
+        clock = datetime.fromisoformat(event["time"]).astimezone().strftime("%H:%M:%S")
+        if event["kind"] == "stage" and event["stage"] in self.state.stages:
+            stage = self.state.stages[event["stage"]]
+            more = f" ({stage.reason})" if stage.status == "running" and stage.reason else ""
+            more = f" in {duration(stage.seconds)}" if stage.seconds is not None else more
+            self._print(f"{clock} {stage.name}: {stage.status}{more}")
+        elif event["kind"] == "note":
+            self._print(f"{clock} {event['message']}")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveTable(Silent):
+    """A table of the stages, redrawn in place."""
+
+    def __init__(self, state: JobState, console: Console) -> None:
+        super().__init__(state)
+        self.note = ""
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(
+            console=console, get_renderable=self._table, refresh_per_second=8, transient=False
+        )
+
+    def __enter__(self) -> Callable[[Event], None]:
+        """Start drawing."""
+        self._live.__enter__()
+        return self._take
+
+    def __exit__(self, *_: object) -> None:
+        """Draw a last time and leave the table on the screen."""
+        self.note = ""
+        self._live.__exit__(None, None, None)
+
+    def _take(self, event: Event) -> None:
+        self.state.apply(event)
+        if event["kind"] == "note":
+            self.note = event["message"]
+        elif event["kind"] == "stage":
+            self.note = ""
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for stage in self.state.stages.values():
+            mark = Text(*_MARKS[stage.status]) if stage.status in _MARKS else self._spinner
+            reason = stage.reason if stage.status != "waiting" else None
+            table.add_row(
+                mark,
+                Text(stage.title, "dim" if stage.status == "waiting" else ""),
+                Text(duration(_elapsed(stage)), justify="right"),
+                Text(_short(reason), "dim", no_wrap=True, overflow="ellipsis"),
+            )
+        if self.note:
+            table.add_row(self._spinner, Text(self.note, "cyan"), Text(), Text())
+        return table
+
+
+def _elapsed(stage: StageState) -> float | None:
+    if stage.status != "running" or stage.started is None:
+        return stage.seconds
+    started = datetime.fromisoformat(stage.started)
+    return max(0.0, time.time() - started.replace(tzinfo=started.tzinfo or UTC).timestamp())
+
+
+def _short(reason: str | None) -> str:
+    if not reason:
+        return ""
+    return reason.replace("Missing output files", "not there yet").split("; ")[0]
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time for people: ``0.4 s``, ``12 s``, ``3 min 05 s``."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"

@@ -1,0 +1,249 @@
+"""Commands that run a job: ``run``, ``plan``, ``rerun``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from runner import launch, profile
+from runner.cli import document
+from runner.cli.display import Display, Lines, LiveTable, Silent
+from runner.cli.options import home_option, json_option, request_options
+from runner.command import RunOptions
+from runner.errors import InvalidRequest, JobRunnerError
+from runner.home import Home
+from runner.jobtype import JobType
+from runner.launch import Prepared, ProcessingRequest
+from runner.plan import plan as make_plan
+from runner.state import JobState
+
+
+@click.command()
+@request_options
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--cores", type=click.IntRange(1), help="Cores for all rules together.")
+@click.option("--plain", is_flag=True, help="Start the snakemake command, not a warm fork of it.")
+@json_option
+@home_option
+def run(
+    type_name: str,
+    home_folder: str | None,
+    as_json: bool,
+    until: str | None,
+    cores: int | None,
+    plain: bool,
+    **request: Any,
+) -> None:
+    """Run a new job of TYPE here and now, in a directory of its own."""
+    try:
+        prepared = _create(Home.find(home_folder), type_name, request, [until])
+        options = prepared.options(until=until, cores=cores, plain=plain)
+        execute(prepared, options, as_json)
+    except JobRunnerError as error:
+        if not as_json:
+            raise
+        document.show(document.of_refusal(error, type_name))
+        sys.exit(2)
+
+
+@click.command()
+@click.argument("job")
+@click.option("--stage", metavar="STAGE", help="Run this stage again even if nothing changed.")
+@click.option("--only", is_flag=True, help="With --stage: not what depends on it.")
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--cores", type=click.IntRange(1), help="Cores for all rules together.")
+@click.option("--plain", is_flag=True, help="Start the snakemake command, not a warm fork of it.")
+@json_option
+@home_option
+def rerun(
+    job: str, home_folder: str | None, as_json: bool, only: bool, stage: str | None, **given: Any
+) -> None:
+    """Continue JOB (a directory or an id), or run a stage of it again."""
+    if only and not stage:
+        raise click.UsageError("--only goes with --stage STAGE.")
+    prepared = reopen(job, home_folder)
+    execute(prepared, prepared.options(stage=stage, only=only, **given), as_json)
+
+
+@click.command()
+@request_options
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--stage", metavar="STAGE", help="For a job directory: as if rerun with --stage.")
+@json_option
+@home_option
+def plan(
+    type_name: str,
+    home_folder: str | None,
+    as_json: bool,
+    until: str | None,
+    stage: str | None,
+    **request: Any,
+) -> None:
+    """Show what would run, stage by stage, and why; nothing is run.
+
+    TYPE is a job type, with the options of run, or an existing job directory.
+    """
+    if Path(type_name).is_dir():
+        prepared = reopen(type_name, home_folder)
+        _show_plan(prepared, prepared.options(until=until, stage=stage), as_json)
+        return
+    with tempfile.TemporaryDirectory(prefix="jobrunner-plan-") as scratch:
+        home, stages = Home.find(home_folder), [until, stage]
+        prepared = _create(home, type_name, request, stages, jobs=Path(scratch))
+        _show_plan(prepared, prepared.options(until=until, stage=stage), as_json)
+
+
+def reopen(job: str, home_folder: str | None) -> Prepared:
+    """Open an existing job with its release and profile."""
+    directory = Home.find(home_folder).job(job)
+    return launch.reopen(Home.of(directory, home_folder), directory)
+
+
+def execute(prepared: Prepared, options: RunOptions, as_json: bool) -> None:
+    """Run an attempt, show it, and exit with the status that it deserves."""
+    console = Console(stderr=False)
+    job = prepared.job
+    before = list(job.events.read())
+    state = JobState(prepared.job_type, before)
+    if not as_json:
+        console.print(f"Job [bold]{job.id}[/] in {escape(str(job.path))}", highlight=False)
+    attempt = prepared.start(options)
+    try:
+        with _display(state, console, as_json) as show:
+            outcome = attempt.follow(show, since=before[-1]["n"] if before else 0)
+    except KeyboardInterrupt:
+        if not as_json:
+            console.print("Stopping …")
+        outcome = attempt.stop()
+    state = JobState(prepared.job_type, job.events.read())
+    if as_json:
+        document.show(document.of_job(prepared, state))
+    else:
+        conclude(console, prepared, state, outcome)
+    sys.exit({"succeeded": 0, "cancelled": 130}.get(outcome, 1))
+
+
+def conclude(console: Console, prepared: Prepared, state: JobState, outcome: str) -> None:
+    """Say how an attempt ended, and what to do now."""
+    job = prepared.job
+    if outcome == "succeeded":
+        for label, value in _headline(prepared):
+            console.print(f"{label:<22} {value}", markup=False, highlight=False, soft_wrap=True)
+        return
+    if state.error:
+        stage = f" in stage {state.error['stage']}" if state.error["stage"] else ""
+        console.print(f"[bold red]Failed{stage}[/] ({state.error['code']})", highlight=False)
+        message = state.error["message"]
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
+    problems = job.path / "results" / "problems.csv"
+    if state.error and state.error["problems"] and problems.is_file():
+        console.print(f"All problems: {problems}", markup=False, highlight=False, soft_wrap=True)
+    said = {"cancelled": "Stopped. ", "interrupted": "The attempt was killed. "}.get(outcome, "")
+    line = f"{said}Continue with: jobrunner rerun {job.path}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _headline(prepared: Prepared) -> list[tuple[str, str]]:
+    """Give the lines that the job type's summary offers to people, then where things are."""
+    job, results = prepared.job, prepared.job_type.results
+    lines: list[tuple[str, str]] = []
+    summary = job.path / results.get("summary", "-")
+    if summary.is_file():
+        headline = json.loads(summary.read_text(encoding="utf-8")).get("headline", {})
+        lines += [(label, str(value)) for label, value in headline.items()]
+    report = job.path / results.get("report", "-")
+    if report.is_file():
+        lines.append(("Report", str(report)))
+    return lines or [("Done", str(job.path))]
+
+
+def _display(state: JobState, console: Console, as_json: bool) -> Display:
+    if as_json:
+        return Silent(state)
+    return LiveTable(state, console) if console.is_terminal else Lines(state, console)
+
+
+def _show_plan(prepared: Prepared, options: RunOptions, as_json: bool) -> None:
+    stages = make_plan(prepared, options)
+    if as_json:
+        document.show([vars(stage) for stage in stages])
+        return
+    console = Console()
+    for stage in stages:
+        verb = "[bold]run [/]" if stage.runs else "[dim]keep[/]"
+        line = f"{verb} {stage.name:<12} [dim]{escape(stage.reason)}[/]"
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _create(
+    home: Home,
+    type_name: str,
+    request: Mapping[str, Any],
+    stages: Iterable[str | None],
+    jobs: Path | None = None,
+) -> Prepared:
+    version = request["version"]
+    chosen = home.releases.get(version) if version else home.releases.newest(type_name)
+    job_type = chosen.job_type(type_name)
+    for name in filter(None, stages):
+        job_type.stage(name)
+    profile.load(request["profile"], home.path).credentials()  # before there is a job
+    wanted = None
+    if request["processing"]:
+        wanted = ProcessingRequest(request["processing"], request["revision"], request["entry"])
+    elif request["revision"]:
+        raise InvalidRequest("--revision goes with --processing PATH|URL.")
+    return launch.create(
+        home,
+        type_name,
+        inputs={name: Path(path) for name, path in pairs(request["inputs"], "--input").items()},
+        params=typed(job_type, pairs(request["params"], "--param")),
+        version=chosen.label,
+        profile_name=request["profile"],
+        processing_request=wanted,
+        jobs=jobs,
+    )
+
+
+def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
+    """Split ``name=value`` options.
+
+    Raises
+    ------
+    InvalidRequest
+        If one has no ``=``, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise InvalidRequest(f"{option} {text}: write {option} NAME=VALUE.")
+        if name in found:
+            raise InvalidRequest(f"{option} {name} is given twice.")
+        found[name] = value
+    return found
+
+
+def typed(job_type: JobType, params: Mapping[str, str]) -> dict[str, Any]:
+    """Turn texts into the types that the schema wants; what does not fit stays a text."""
+    return {
+        name: _typed(text, job_type.schema.get("properties", {}).get(name, {}).get("type"))
+        for name, text in params.items()
+    }
+
+
+def _typed(text: str, wanted: Any) -> Any:
+    if wanted == "string":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,99 @@
+"""Commands that look at a job: ``status``, ``logs``, ``files``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from runner import leader
+from runner.cli import document
+from runner.cli.display import duration
+from runner.cli.execute import reopen
+from runner.cli.options import home_option, json_option
+from runner.home import Home
+from runner.jobdir import JobDirectory
+from runner.state import JobState
+
+
+@click.command()
+@click.argument("job")
+@json_option
+@home_option
+def status(job: str, home_folder: str | None, as_json: bool) -> None:
+    """Show where JOB (a directory or an id) stands."""
+    prepared = reopen(job, home_folder)
+    directory = prepared.job
+    state = JobState(prepared.job_type, directory.events.read())
+    if state.status in ("running", "stopping") and not leader.is_alive(directory.path):
+        state.status = "interrupted"
+    if as_json:
+        document.show(document.of_job(prepared, state))
+        return
+    console = Console()
+    line = f"Job {directory.id} ({directory.type} {directory.config['release']['label']}): "
+    console.print(f"{escape(line)}[bold]{state.status}[/]", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("Stage", "Status", "Time", "Why"):
+        table.add_column(name, justify="right" if name == "Time" else "left")
+    for stage in state.stages.values():
+        why = escape(stage.reason or "")
+        table.add_row(stage.name, stage.status, duration(stage.seconds), why)
+    console.print(table)
+    if state.error:
+        console.print(state.error["message"], markup=False, highlight=False, soft_wrap=True)
+    if state.status == "interrupted":
+        line = f"The attempt was killed. Continue with: jobrunner rerun {directory.path}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("job")
+@click.option("--stage", metavar="STAGE", help="Only this stage's log.")
+@click.option("--follow", is_flag=True, help="Go on until the attempt ends.")
+@home_option
+def logs(job: str, home_folder: str | None, stage: str | None, follow: bool) -> None:
+    """Print the log of JOB, or of one of its stages."""
+    directory = Home.find(home_folder).job(job)
+    name = "job"
+    if stage:
+        name = reopen(job, home_folder).job_type.stage(stage).name
+    for text in _text(directory, directory.logs / f"{name}.log", follow):
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+
+
+@click.command()
+@click.argument("job")
+@json_option
+@home_option
+def files(job: str, home_folder: str | None, as_json: bool) -> None:
+    """List the artifacts of JOB with size and checksum."""
+    artifacts = list(Home.find(home_folder).job(job).artifacts())
+    if as_json:
+        document.show([artifact.as_dict() for artifact in artifacts])
+        return
+    for artifact in artifacts:
+        click.echo(f"{artifact.sha256}  {artifact.bytes:>12,}  {artifact.path}")
+
+
+def _text(job: JobDirectory, path: Path, follow: bool, interval: float = 0.2) -> Iterator[bytes]:
+    position = 0
+    while True:
+        last = not (follow and leader.is_alive(job.path))
+        if path.is_file():
+            with path.open("rb") as stream:
+                if stream.seek(0, 2) < position:  # a rerun began the log anew
+                    position = 0
+                stream.seek(position)
+                yield stream.read()
+                position = stream.tell()
+        if last:
+            return
+        time.sleep(interval)

@@ -1,0 +1,80 @@
+"""The home folder: jobs, releases, environments, checkouts and the embedded platform."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import NotFound
+from runner.jobdir import JobDirectory
+from runner.release import ReleaseStore
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home folder and what lies where in it.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made when something is first written.
+    """
+
+    path: Path
+
+    @classmethod
+    def find(cls, given: str | os.PathLike[str] | None = None) -> Home:
+        """Give the home that was named, else ``$JOBRUNNER_HOME``, else the user's own.
+
+        The user's own is ``$XDG_DATA_HOME/jobrunner``, usually ``~/.local/share/jobrunner``.
+        """
+        data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        named = given or os.environ.get("JOBRUNNER_HOME") or Path(data, "jobrunner")
+        return cls(Path(named).expanduser().absolute())
+
+    @classmethod
+    def of(cls, job: JobDirectory, given: str | os.PathLike[str] | None = None) -> Home:
+        """Give the home that a job directory lies in, else what `find` gives."""
+        if given is None:
+            for folder in job.path.parents:
+                if folder.name == "jobs" and (folder.parent / "releases").is_dir():
+                    return cls(folder.parent)
+        return cls.find(given)
+
+    @property
+    def jobs(self) -> Path:
+        """Folder of the job directories."""
+        return self.path / "jobs"
+
+    @property
+    def releases(self) -> ReleaseStore:
+        """The releases."""
+        return ReleaseStore(self.path / "releases")
+
+    @property
+    def environments(self) -> Path:
+        """Folder of the stage environments: ``$JOBRUNNER_ENVS``, else in the home."""
+        named = os.environ.get("JOBRUNNER_ENVS")
+        return Path(named).absolute() if named else self.path / "environments"
+
+    @property
+    def processing(self) -> Path:
+        """Folder of the pinned processing repositories."""
+        return self.path / "processing"
+
+    def job(self, name: str) -> JobDirectory:
+        """Open a job by its directory or its id.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return JobDirectory.open(path)
+        if "/" not in name:
+            for found in self.jobs.glob(f"*/*/*/{name}"):
+                return JobDirectory.open(found)
+        raise NotFound(f"There is no job directory {name}, and no job of that id in {self.jobs}.")

@@ -1,0 +1,211 @@
+"""From a request to a running attempt: release, profile, environments and limits put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runner import environments, profile, redact, release
+from runner.attempt import Attempt
+from runner.command import RunOptions
+from runner.errors import InvalidRequest, NotFound
+from runner.home import Home
+from runner.jobdir import JobDirectory, JobRequest, check_inputs
+from runner.jobtype import JobType
+from runner.profile import DSN_VARIABLE, Profile
+
+# Of the caller's environment these would change what a rule does.
+_NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", DSN_VARIABLE)
+
+
+@dataclass(frozen=True)
+class ProcessingRequest:
+    """Which processing repository a job uses: where, which revision, which function of it."""
+
+    source: str
+    revision: str | None = None
+    entry: str = "main"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with all that an attempt of it needs."""
+
+    job: JobDirectory
+    job_type: JobType
+    profile: Profile
+    home: Home
+
+    def start(self, options: RunOptions) -> Attempt:
+        """Start an attempt; limits come from the profile, else from the job type.
+
+        Raises
+        ------
+        JobBusy
+            If the directory is being worked in.
+        InvalidConfiguration
+            If the platform's address cannot be found.
+        """
+        credentials = self.profile.credentials()
+        mode = environments.resolve_mode(self.profile.environments)
+        prefix = self.conda_prefix(mode)
+        return Attempt.start(
+            self.job,
+            self.job_type,
+            replace(options, runtime=options.runtime or self._limit("runtime")),
+            environment={**base_environment(), **self._variables(mode), **credentials},
+            conda_prefix=prefix,
+            creation=_creation(mode, prefix),
+            secrets=redact.secrets_of(credentials.get(DSN_VARIABLE)),
+        )
+
+    def options(self, **given: Any) -> RunOptions:
+        """Give run options with the default number of cores; checks the names of stages."""
+        for name in filter(None, (given.get("until"), given.get("stage"))):
+            self.job_type.stage(name)
+        given["cores"] = given.get("cores") or self._limit("cores") or os.cpu_count()
+        return RunOptions(**given)
+
+    def conda_prefix(self, mode: environments.Mode | None = None) -> Path | None:
+        """Give where stage environments are linked; None if rules run without."""
+        mode = mode or environments.resolve_mode(self.profile.environments)
+        return None if mode == "none" else self.home.environments / mode
+
+    def _variables(self, mode: environments.Mode) -> dict[str, str]:
+        folders = [self.job_type.folder.parent.parent / "envs"]
+        if used := (self.job.config.get("processing") or {}).get("environment"):
+            folders.append(Path(used).parent)
+        root = self.home.environments
+        return environments.environment_variables(mode, root=root, lock_folders=folders)
+
+    def _limit(self, name: str) -> Any:
+        return self.profile.limits.get(name, self.job_type.resources.get(name))
+
+
+def create(
+    home: Home,
+    type_name: str,
+    *,
+    inputs: Mapping[str, Path],
+    params: Mapping[str, Any],
+    version: str | None = None,
+    profile_name: str = "local",
+    processing_request: ProcessingRequest | None = None,
+    jobs: Path | None = None,
+) -> Prepared:
+    """Write the directory of a new job.
+
+    Parameters
+    ----------
+    home : Home
+        Where it goes.
+    type_name : str
+        The job type.
+    inputs, params : mapping
+        What is submitted.
+    version : str, optional
+        Label of a release; the newest by default.
+    profile_name : str
+        The profile.
+    processing_request : ProcessingRequest, optional
+        The processing repository; it is pinned and fetched now.
+    jobs : Path, optional
+        Another folder for the job directory than the home's.
+
+    Raises
+    ------
+    JobRunnerError
+        If anything asked for is wrong; nothing is left behind then.
+    """
+    chosen = home.releases.get(version) if version else home.releases.newest(type_name)
+    job_type = chosen.job_type(type_name)
+    used = profile.load(profile_name, home.path)
+    complete = _checked(job_type, inputs, params)
+    pinned = _pin(home, job_type, processing_request, complete.get("packages_as_of"))
+    request = JobRequest(
+        type=job_type,
+        release=release.as_config(chosen),
+        inputs=inputs,
+        params=complete,
+        platform=used.platform_config(home.path),
+        processing=pinned,
+        profile=profile_name,
+    )
+    return Prepared(JobDirectory.create(jobs or home.jobs, request), job_type, used, home)
+
+
+def reopen(home: Home, job: JobDirectory) -> Prepared:
+    """Prepare an existing job, with the release that it has.
+
+    Raises
+    ------
+    NotFound
+        If this home has no release of that content.
+    """
+    wanted = job.config["release"]
+    for found in reversed(home.releases.all()):
+        if found.digest == wanted["digest"]:
+            found.verify()
+            used = profile.load(job.config.get("profile", "local"), home.path)
+            return Prepared(job, found.job_type(job.type), used, home)
+    raise NotFound(
+        f"Job {job.id} runs with release {wanted['label']} ({wanted['digest'][:19]}…), which "
+        f"{home.path} does not have. Publish it there: jobrunner publish SOURCE --revision R "
+        f"--as {wanted['label']}"
+    )
+
+
+def base_environment() -> dict[str, str]:
+    """Give the caller's environment without what would change the work of rules."""
+    return {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+
+
+def _creation(
+    mode: environments.Mode, prefix: Path | None
+) -> Callable[[], AbstractContextManager[None]] | None:
+    """Give the lock under which a real conda makes environments; the stand-in has its own."""
+    return partial(environments.creation_lock, prefix) if mode == "conda" and prefix else None
+
+
+def _checked(
+    job_type: JobType, inputs: Mapping[str, Path], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check parameters and inputs, so that all that is wrong is said at once."""
+    try:
+        complete = job_type.complete_params(params)
+    except InvalidRequest as error:
+        try:
+            check_inputs(job_type, inputs)
+        except InvalidRequest as further:
+            problems = [*error.problems, *further.problems]
+            raise InvalidRequest(f"{further.message}\n{error.message}", problems) from error
+        raise
+    check_inputs(job_type, inputs)
+    return complete
+
+
+def _pin(
+    home: Home, job_type: JobType, wanted: ProcessingRequest | None, as_of: str | None
+) -> dict[str, Any] | None:
+    if wanted is None:
+        if job_type.processing == "required":
+            raise InvalidRequest(f"{job_type.name} needs a processing repository: --processing.")
+        return None
+    if job_type.processing == "no":
+        raise InvalidRequest(f"{job_type.name} uses no processing repository.")
+    from runner import processing
+
+    pinned = processing.pin(
+        wanted.source,
+        store=home.processing,
+        revision=wanted.revision,
+        entry=wanted.entry,
+        as_of=date.fromisoformat(as_of) if as_of else None,
+    )
+    return pinned.as_config()

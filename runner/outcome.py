@@ -1,0 +1,95 @@
+"""Why an attempt failed, in one error object, found from the failing stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from runner.events import Event
+from runner.jobdir import JobDirectory
+
+_LAST_LINES = 15
+_SCARCE = 1 << 20  # bytes: below it, a write that failed without a word failed for want of space
+
+
+def find_error(job: JobDirectory, events: Iterable[Event]) -> dict[str, Any]:
+    """Give the error object of a failed attempt.
+
+    Parameters
+    ----------
+    job : JobDirectory
+        The job.
+    events : iterable of Event
+        The events of the attempt.
+
+    Returns
+    -------
+    dict
+        ``code``, ``message``, ``stage`` and ``problems``.
+    """
+    failed, said = None, []
+    for event in events:
+        if event["kind"] == "stage" and event["status"] == "failed":
+            failed = failed or event["stage"]
+        elif event["kind"] == "log" and event.get("level") == "error":
+            said.append(event)
+    if failed:
+        return _of_stage(job, failed)
+    return _of_workflow(job, said)
+
+
+def time_limit(minutes: float) -> dict[str, Any]:
+    """Give the error object of an attempt that took too long."""
+    message = (
+        f"The attempt was stopped after {minutes:g} minutes, its limit of wall time. What is done "
+        "is kept: raise the limit (profile, limits, runtime) and run the job again."
+    )
+    return {"code": "time_limit", "message": message, "stage": None, "problems": []}
+
+
+def _of_stage(job: JobDirectory, stage: str) -> dict[str, Any]:
+    try:
+        document = json.loads((job.logs / f"{stage}.error.json").read_text(encoding="utf-8"))
+        return {"problems": [], **document, "stage": stage}
+    except (OSError, ValueError):
+        pass
+    if _disk_is_full(job.path):
+        return _disk_full(stage)
+    tail = _tail(job.logs / f"{stage}.log")
+    message = f"Stage {stage} failed. The end of its log (logs/{stage}.log):\n{tail}"
+    if not tail:
+        message = f"Stage {stage} failed without a word in its log; see logs/job.log."
+    return {"code": "stage_failed", "message": message, "stage": stage, "problems": []}
+
+
+def _of_workflow(job: JobDirectory, said: list[Event]) -> dict[str, Any]:
+    if _disk_is_full(job.path):
+        return _disk_full(None)
+    text = "\n".join(event["message"] for event in said) or _tail(job.logs / "job.log")
+    code = "workflow_failed"
+    if any(event.get("name") == "CreateCondaEnvironmentException" for event in said):
+        code = "environment_failed"
+        text = re.sub(r"(?s)^.*?Command:\n.*?\nOutput:\n", "", text)
+    return {"code": code, "message": text.strip(), "stage": None, "problems": []}
+
+
+def _disk_is_full(folder: Path) -> bool:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize < _SCARCE or (state.f_files > 0 and state.f_favail == 0)
+
+
+def _disk_full(stage: str | None) -> dict[str, Any]:
+    message = "The disk of the job directory is full. Free some space, then run the job again."
+    return {"code": "disk_full", "message": message, "stage": stage, "problems": []}
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-_LAST_LINES:]).strip()

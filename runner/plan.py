@@ -1,0 +1,71 @@
+"""What an attempt would run, stage by stage, and why; nothing is run."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import command
+from runner.command import RunOptions
+from runner.errors import JobRunnerError
+from runner.events import EventLog
+from runner.launch import Prepared
+from runner.state import JobState
+
+
+class PlanFailed(JobRunnerError):
+    """Snakemake cannot say what it would run."""
+
+    code = "plan_failed"
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """Whether a stage would run, and why."""
+
+    name: str
+    title: str
+    runs: bool
+    reason: str
+
+
+def plan(prepared: Prepared, options: RunOptions) -> list[PlannedStage]:
+    """Ask Snakemake for a dry run.
+
+    Raises
+    ------
+    PlanFailed
+        With Snakemake's own words, if it cannot plan.
+    """
+    with tempfile.TemporaryDirectory(prefix="jobrunner-plan-") as scratch:
+        events, log = EventLog(Path(scratch, "events.jsonl")), Path(scratch, "log")
+        argv = command.arguments(
+            prepared.job,
+            prepared.job_type,
+            options,
+            events=events.path,
+            attempt=0,
+            conda_prefix=None,  # a dry run needs no environment, and must not look for conda
+        )
+        with log.open("wb") as stream:
+            code = command.in_fork([*argv, "--dry-run", "--nolock"], stream.fileno())
+        if code:
+            raise PlanFailed(log.read_text(encoding="utf-8", errors="replace").strip())
+        reasons = {
+            event["stage"]: event.get("reason") or "" for event in events.read() if "stage" in event
+        }
+    before = JobState(prepared.job_type, prepared.job.events.read())
+    return [
+        PlannedStage(
+            stage.name, stage.title, stage.name in reasons, _why(stage.name, reasons, before)
+        )
+        for stage in prepared.job_type.stages
+    ]
+
+
+def _why(name: str, reasons: dict[str, str], before: JobState) -> str:
+    if name in reasons:
+        return reasons[name]
+    done = before.stages[name].status == "succeeded"
+    return "up to date" if done else "not asked for"

@@ -1,0 +1,122 @@
+"""Execution profiles: where a platform is and how rules run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from runner import share
+from runner.errors import InvalidConfiguration, NotFound
+from runner.files import safe_label
+
+DSN_VARIABLE = "JOBRUNNER_PLATFORM_DSN"
+MODES = ("auto", "conda", "uv", "none")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One file of ``config/profiles/``; config/README.md explains each key.
+
+    Attributes
+    ----------
+    dsn : str or None
+        Reference to the platform's address: ``env:NAME`` or ``file:PATH``.
+    embedded : str or None
+        SQLite file of an embedded platform, relative to the home folder.
+    create_names : bool
+        Whether unknown regions and units are created.
+    executor : str
+        ``local``.
+    environments : {"auto", "conda", "uv", "none"}
+        How stage environments are made.
+    limits : mapping
+        ``cores``, ``mem_mb`` (MB), ``runtime`` (minutes of wall time for one attempt).
+    """
+
+    name: str
+    title: str
+    dsn: str | None
+    embedded: str | None
+    create_names: bool
+    executor: str
+    environments: str
+    limits: Mapping[str, Any]
+
+    def platform_config(self, home: Path) -> dict[str, Any]:
+        """Give what a job directory may know of the platform: no credential."""
+        if self.embedded is None:
+            return {"create_names": self.create_names}
+        return {"embedded": str(home / self.embedded), "create_names": self.create_names}
+
+    def credentials(self) -> dict[str, str]:
+        """Give the environment variables that carry the platform's address to the rules.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If the address that the profile refers to is not there.
+        """
+        if self.dsn is None:
+            return {}
+        kind, _, where = self.dsn.partition(":")
+        if kind == "env":
+            if not os.environ.get(where):
+                raise InvalidConfiguration(
+                    f"Profile {self.name} takes the platform's address from the environment "
+                    f"variable {where}, which is not set."
+                )
+            return {DSN_VARIABLE: os.environ[where]}
+        try:
+            return {DSN_VARIABLE: Path(where).expanduser().read_text(encoding="utf-8").strip()}
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"Profile {self.name} takes the platform's address from {where}: {error.strerror}."
+            ) from error
+
+
+def load(name: str, home: Path) -> Profile:
+    """Read a profile: from ``<home>/config/profiles``, else from those that come with the runner.
+
+    Raises
+    ------
+    NotFound
+        If there is none of that name.
+    InvalidConfiguration
+        If the file is wrong.
+    """
+    safe_label(name, "Profile")
+    folders = [home / "config" / "profiles", share.root() / "config" / "profiles"]
+    for folder in folders:
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return _parse(name, path)
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    raise NotFound(f"There is no profile {name!r}. There are: {', '.join(known)}.")
+
+
+def _parse(name: str, path: Path) -> Profile:
+    schema = yaml.safe_load(Path(__file__).with_name("profile.schema.yaml").read_text("utf-8"))
+    try:
+        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InvalidConfiguration(f"{path} is no YAML: {error}") from error
+    if errors := list(jsonschema.Draft202012Validator(schema).iter_errors(text)):
+        lines = "\n".join(f"  {error.json_path}: {error.message}" for error in errors)
+        raise InvalidConfiguration(f"{path}:\n{lines}")
+    platform = text["platform"]
+    return Profile(
+        name=name,
+        title=text.get("title", name),
+        dsn=platform.get("dsn"),
+        embedded=platform.get("embedded"),
+        create_names=platform.get("create_names", False),
+        executor=text.get("executor", "local"),
+        environments=text.get("environments", "auto"),
+        limits=text.get("limits", {}),
+    )

@@ -1,0 +1,1 @@
+"""What the stage scripts of all job types share: problems, files, the command-line frame."""

@@ -1,0 +1,208 @@
+"""Writing runs to an ixmp4 platform: all of a job in one transaction, and never twice.
+
+ixmp4 commits after every step. Here its session is joined to a transaction of ours, so that these
+commits only release savepoints: a job that ends early, for whatever reason, leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ixmp4
+import pandas as pd
+import sqlalchemy as sa
+from ixmp4.data.checkpoint.db import Checkpoint
+from ixmp4.data.run.db import Run
+from ixmp4.transport import DirectTransport
+from sqlalchemy import orm
+
+from stagekit import bulk
+from stagekit.problems import StageError
+
+IMPORT_LOCK = 0x69786D7034  # one number for all imports into a PostgreSQL platform
+POLL_SECONDS = 0.5
+Pair = tuple[str, str]
+Meta = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run as it was stored."""
+
+    id: int
+    version: int
+
+
+def digest(data: pd.DataFrame, meta: Mapping[Pair, Meta]) -> str:
+    """Give a digest of what is to be stored, independent of how the files were written."""
+    hashed = hashlib.sha256("\0".join(data.columns).encode())
+    ordered = data.sort_values([c for c in data.columns if c != "value"], kind="stable")
+    hashed.update(pd.util.hash_pandas_object(ordered, index=False).to_numpy().tobytes())
+    entries = [[*pair, sorted(values.items())] for pair, values in sorted(meta.items())]
+    hashed.update(json.dumps(entries).encode())
+    return hashed.hexdigest()
+
+
+@contextlib.contextmanager
+def writing(engine: sa.Engine, wait: float) -> Iterator[ixmp4.Platform]:
+    """Open a platform for writing; everything is committed at the end of the block, or nothing.
+
+    Imports into one platform follow each other: variables, models and versions are shared, and two
+    that write the same names at once would block or fail each other at random.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        From `stagekit.platform.engine`.
+    wait : float
+        Seconds to wait for somebody else's import.
+
+    Raises
+    ------
+    StageError
+        ``platform_busy`` if another import takes longer than that.
+    """
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            _queue(connection, wait)
+            bulk.copy_datapoints(engine)
+        else:
+            # keep the pages of a large import in memory: written early, they lock readers out
+            connection.exec_driver_sql("PRAGMA cache_spill = OFF")
+        session = orm.Session(
+            bind=connection, autoflush=False, join_transaction_mode="create_savepoint"
+        )
+        transport = DirectTransport(session, ping_database=False, check_alembic_version=False)
+        yield ixmp4.Platform(transport)
+        session.close()
+        print("committing", flush=True)
+    print("committed", flush=True)
+
+
+def stored(platform: ixmp4.Platform, marker: str) -> dict[Pair, Stored]:
+    """Find the runs that carry `marker` as a checkpoint."""
+    query = (
+        sa.select(Run)
+        .join(Checkpoint, Checkpoint.run__id == Run.id)
+        .where(Checkpoint.message == marker)
+        .order_by(Run.id)
+    )
+    runs = _session(platform).execute(query).scalars().all()
+    return {(r.model.name, r.scenario.name): Stored(r.id, r.version) for r in runs}
+
+
+def create_names(
+    platform: ixmp4.Platform, regions: list[str], units: list[str]
+) -> dict[str, list[str]]:
+    """Create the regions and units that the platform does not have, and give those created."""
+    known_regions = {region.name for region in platform.regions.list()}
+    known_units = {unit.name for unit in platform.units.list()}
+    created: dict[str, list[str]] = {"regions": [], "units": []}
+    for name in regions:
+        if name not in known_regions:
+            platform.regions.create(name, "common")
+            created["regions"].append(name)
+    for name in units:
+        if name not in known_units:
+            platform.units.create(name)
+            created["units"].append(name)
+    return created
+
+
+def write(
+    platform: ixmp4.Platform, pair: Pair, data: pd.DataFrame, meta: Meta, marker: str
+) -> Stored:
+    """Store one run as a new default version.
+
+    Parameters
+    ----------
+    platform : ixmp4.Platform
+        From `writing`.
+    pair : tuple of str
+        Model and scenario.
+    data : pandas.DataFrame
+        region, variable, unit, value and year, year and subannual, or time (naive, UTC).
+    meta : mapping
+        The indicators, as plain Python values.
+    marker : str
+        Message of the checkpoint.
+    """
+    failure: Exception | None = None
+    run = platform.runs.create(*pair)
+    try:
+        with run.transact(marker):
+            try:
+                for kind, part in _by_type(data):
+                    run.iamc.add(part, type=kind)
+                run.meta = dict(meta)
+                run.set_as_default()
+            except Exception as error:  # ixmp4 would revert first, and hide it if that fails
+                failure = error
+    except Exception as error:
+        raise (failure or error) from None
+    if failure is not None:
+        raise failure
+    return Stored(run.id, run.version)
+
+
+def retried(attempt: Callable[[], Any], tries: int = 3) -> Any:
+    """Try again if somebody other than us wrote the same names or versions at the same time."""
+    from ixmp4.core.exceptions import NotUnique
+    from sqlalchemy.exc import OperationalError
+
+    for left in range(tries - 1, -1, -1):
+        try:
+            return attempt()
+        except (NotUnique, OperationalError) as error:
+            state = getattr(getattr(error, "orig", None), "sqlstate", None)
+            if left == 0 or (isinstance(error, OperationalError) and state not in _CONFLICTS):
+                raise
+            print(f"somebody else wrote at the same time ({error}); trying again", flush=True)
+    raise AssertionError("unreachable")
+
+
+_CONFLICTS = ("40001", "40P01")  # serialization failure, deadlock
+
+
+def _by_type(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    if "time" in data.columns:
+        yield "DATETIME", data.rename(columns={"time": "datetime"})
+        return
+    if "subannual" not in data.columns:
+        yield "ANNUAL", data.copy()
+        return
+    annual = data["subannual"].isna()
+    if annual.any():
+        yield "ANNUAL", data[annual].drop(columns="subannual")
+    if not annual.all():
+        yield "CATEGORICAL", data[~annual].copy()
+
+
+def _queue(connection: sa.Connection, wait: float) -> None:
+    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{int(wait * 1000)}ms'"))
+    ask = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
+    deadline = time.monotonic() + wait
+    told = False
+    while not connection.execute(ask, {"number": IMPORT_LOCK}).scalar_one():
+        if time.monotonic() > deadline:
+            raise StageError(
+                "platform_busy",
+                f"Another import has been writing to the platform for {wait:.0f} seconds."
+                " Continue the job later.",
+            )
+        if not told:
+            print("waiting for another import into this platform", flush=True)
+            told = True
+        time.sleep(POLL_SECONDS)
+
+
+def _session(platform: ixmp4.Platform) -> orm.Session:
+    transport = platform.backend.transport
+    assert isinstance(transport, DirectTransport)
+    return transport.session

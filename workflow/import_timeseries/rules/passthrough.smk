@@ -1,0 +1,20 @@
+# No processing repository and no module: the data are stored as they were submitted.
+rule process:
+    input:
+        checked=rules.check.output,
+        data=rules.read.output.data,
+        meta=rules.read.output.meta,
+    output:
+        data="results/processed.parquet",
+        meta="results/processed_meta.parquet",
+    log:
+        "logs/process.log",
+        error="logs/process.error.json",
+        problems="results/problems.json",
+        table="results/problems.csv",
+    conda:
+        "../../../envs/polars.yaml"
+    shell:
+        "python $WORKFLOW/import_timeseries/scripts/passthrough.py --input {input.data}"
+        " --meta {input.meta} --output {output.data} --processed-meta {output.meta}"
+        " --problems results --error {log.error} > {log[0]} 2>&1"

@@ -1,0 +1,32 @@
+# The processing repository's own code, unchanged, in its own environment. It gets neither the
+# platform's address nor the immutable checkout, only a copy of that.
+rule process:
+    input:
+        checked=rules.check.output,
+        data=rules.read.output.data,
+        meta=rules.read.output.meta,
+        source=rules.read.output.source,
+    output:
+        data="results/processed.parquet",
+        meta="results/processed_meta.parquet",
+    log:
+        "logs/process.log",
+        error="logs/process.error.json",
+        problems="results/problems.json",
+        table="results/problems.csv",
+    conda:
+        processing.get("environment", "../../../envs/modules.yaml")
+    params:
+        checkout=option("checkout", processing.get("checkout")),
+        repository=option("repository", processing.get("repository")),
+        commit=option("commit", processing.get("commit")),
+        entry=option("entry", processing.get("entry")),
+        modules=modules_option(),
+        listed=params["problems_listed"],
+    shell:
+        "env -u JOBRUNNER_PLATFORM_DSN"
+        " python $WORKFLOW/import_timeseries/scripts/process.py --input {input.data}"
+        " --meta {input.meta} --source {input.source} --output {output.data}"
+        " --processed-meta {output.meta} --problems results --scratch work/processing"
+        " {params.checkout} {params.repository} {params.commit} {params.entry} {params.modules}"
+        " --listed {params.listed} --error {log.error} > {log[0]} 2>&1"

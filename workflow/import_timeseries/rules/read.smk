@@ -1,0 +1,19 @@
+rule read:
+    input:
+        workbook=config["inputs"]["workbook"]["path"],
+    output:
+        data="work/data.parquet",
+        meta="work/meta.parquet",
+        source="work/source.json",
+        cells="work/cells.parquet",
+    log:
+        "logs/read.log",
+        error="logs/read.error.json",
+    conda:
+        "../../../envs/polars.yaml"
+    params:
+        sheet=option("sheet", params.get("sheet")),
+    shell:
+        "python $WORKFLOW/import_timeseries/scripts/read.py --input {input.workbook:q}"
+        " --output {output.data} --meta {output.meta} --source {output.source}"
+        " --cells {output.cells} {params.sheet} --error {log.error} > {log[0]} 2>&1"

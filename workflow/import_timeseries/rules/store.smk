@@ -1,0 +1,43 @@
+rule verify:
+    input:
+        data=rules.process.output.data,
+        meta=rules.process.output.meta,
+        source=rules.read.output.source,
+    output:
+        "work/verified.json",
+    log:
+        "logs/verify.log",
+        error="logs/verify.error.json",
+        problems="results/problems.json",
+        table="results/problems.csv",
+    conda:
+        "../../../envs/ixmp4.yaml"
+    params:
+        platform=platform_options(),
+        listed=params["problems_listed"],
+    shell:
+        "python $WORKFLOW/import_timeseries/scripts/verify.py --input {input.data}"
+        " --meta {input.meta} --source {input.source} --output {output} --problems results"
+        " {params.platform} --listed {params.listed} --error {log.error} > {log[0]} 2>&1"
+
+
+# Runs that carry this job's mark are found again, so that it stores once however often it starts.
+rule import:
+    input:
+        data=rules.process.output.data,
+        meta=rules.process.output.meta,
+        verified=rules.verify.output,
+    output:
+        "results/import.json",
+    log:
+        "logs/import.log",
+        error="logs/import.error.json",
+    conda:
+        "../../../envs/ixmp4.yaml"
+    params:
+        job=config["id"],
+        platform=platform_options(),
+    shell:
+        "python $WORKFLOW/import_timeseries/scripts/import_runs.py --input {input.data}"
+        " --meta {input.meta} --verified {input.verified} --output {output} --job {params.job}"
+        " {params.platform} --error {log.error} > {log[0]} 2>&1"
