@@ -12,7 +12,7 @@ demo: setup
 	@$(BIN)/jobrunner run import_timeseries --home "$(HOME_DIR)" \
 	  --input workbook=examples/example-workbook.xlsx --processing examples/project-workflow
 
-setup: $(VENV)/.base
+setup: $(VENV)/.base $(VENV)/.stages
 
 # pip serves only to fetch the pinned uv; `--without-pip` works where Debian's python3-venv is missing.
 $(BIN)/uv: requirements-uv.lock
@@ -30,7 +30,14 @@ $(VENV)/.test: $(VENV)/.base requirements-test.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-test.lock
 	@touch $@
 
-setup-test: $(VENV)/.test
+# The stage environments, shared by all jobs; with a conda on PATH the first job makes them.
+$(VENV)/.stages: $(VENV)/.base $(wildcard envs/*)
+	@if command -v conda >/dev/null 2>&1; then echo "conda makes the stage environments"; \
+	else $(BIN)/python -m runner.standin.build --store "$(HOME_DIR)/environments" \
+	  envs/polars.yaml envs/ixmp4.yaml envs/report.yaml; fi
+	@touch $@
+
+setup-test: $(VENV)/.test $(VENV)/.stages
 	@.ci/system-packages
 
 test: setup-test lint unit

@@ -18,13 +18,14 @@ from runner import __version__, command, leader, outcome, processes
 from runner.command import RunOptions
 from runner.errors import JobBusy
 from runner.events import Event
-from runner.files import now, read_json, write_json
+from runner.files import now, read_json, room_on_disk, write_json
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
 from runner.redact import redact_logs
 
 INTERRUPT_GRACE = 20.0  # seconds for rules to end after an interrupt
 TERMINATE_GRACE = 5.0
+RESERVE = 1 << 17  # bytes
 
 
 class Attempt:
@@ -110,10 +111,11 @@ class Attempt:
                 job, job_type, options, events=events, attempt=number, conda_prefix=conda_prefix
             )
             mark = {processes.MARK: f"{job.id}:{number}"}
-            record = _record(number, argv, options)
-            write_json(job.attempts / f"{number}.json", record)
-            job.events.append("attempt", source="runner", attempt=number, status="started")
-            job.events.append("status", source="runner", attempt=number, status="running")
+            with room_on_disk(job.path):
+                _reserve(job).write_bytes(b"\0" * RESERVE)
+                write_json(job.attempts / f"{number}.json", _record(number, argv, options))
+                job.events.append("attempt", source="runner", attempt=number, status="started")
+                job.events.append("status", source="runner", attempt=number, status="running")
             pid = leader.fork(
                 lock,
                 number,
@@ -242,6 +244,11 @@ def records(job: JobDirectory) -> Iterator[dict[str, Any]]:
         yield read_json(path)
 
 
+def _reserve(job: JobDirectory) -> Path:
+    """Give the file that keeps room to record the outcome when the job fills the disk."""
+    return job.attempts / ".reserve"
+
+
 def _outcome_of(code: int) -> str:
     if code == 0:
         return "succeeded"
@@ -252,6 +259,7 @@ def _close(job: JobDirectory, record: dict[str, Any]) -> None:
     number, name = record["attempt"], record["outcome"]
     status = {"timed_out": "failed", "interrupted": "queued"}.get(name, name)
     error = record.get("error")
+    _reserve(job).unlink(missing_ok=True)
     job.events.append("attempt", source="runner", attempt=number, status=name)
     job.events.append("status", source="runner", attempt=number, status=status, error=error)
     write_json(job.attempts / f"{number}.json", record)

@@ -35,6 +35,8 @@ class RunOptions:
         Start the ``snakemake`` command instead of a fork of the warm process.
     runtime : float or None
         Limit of wall time in minutes.
+    mem_mb : int or None
+        Memory in MB that rules may ask for together; bookkeeping, not enforced by the kernel.
     """
 
     cores: int = 2
@@ -43,6 +45,7 @@ class RunOptions:
     only: bool = False
     plain: bool = False
     runtime: float | None = None
+    mem_mb: int | None = None
 
 
 def arguments(
@@ -75,6 +78,11 @@ def arguments(
     argv += ["--logger-jobrunner-stages", ",".join(job_type.stage_names)]
     if conda_prefix is not None:
         argv += ["--software-deployment-method", "conda", "--conda-prefix", str(conda_prefix)]
+    if options.mem_mb is not None:
+        argv += ["--resources", f"mem_mb={options.mem_mb}"]
+    for stage in job_type.stages:
+        for name, value in stage.resources.items():
+            argv += ["--set-resources", f"{stage.name}:{name}={value}"]
     if options.stage is not None:
         argv += ["--forcerun", options.stage]
     until = options.stage if options.only else options.until

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner.errors import EnvironmentFailed, InvalidConfiguration, MissingTool
-from runner.standin import locks, store, uvtool
+from runner.standin import locks, pythons, store, uvtool
 from runner.standin.locking import exclusive
 from runner.standin.store import EnvironmentStore
 
@@ -25,6 +25,7 @@ __all__ = [
     "creation_lock",
     "environment_variables",
     "find_conda",
+    "prefix_folder",
     "resolve_mode",
     "standin_folder",
 ]
@@ -106,7 +107,8 @@ def standin_folder(root: Path | None = None) -> Path:
     content = "\0".join([str(parent), interpreter, main, *scripts.values()])
     base = parent / hashlib.sha256(content.encode()).hexdigest()[:12]
     info = json.dumps({"conda_prefix": str(base), "platform": conda_platform()})
-    for name, value in {"info": info, "python": interpreter, "main": main}.items():
+    named = {"info": info, "python": interpreter, "main": main, "root": str(parent.parent)}
+    for name, value in named.items():
         scripts["conda"] = scripts["conda"].replace(f"@{name}@", shlex.quote(value))
     if not all(os.access(base / "bin" / name, os.X_OK) for name in scripts):
         try:
@@ -166,6 +168,36 @@ def environment_variables(
         store.VARIABLE: str(EnvironmentStore(root).root),
         locks.VARIABLE: os.pathsep.join([*(str(f.absolute()) for f in lock_folders), *named]),
     }
+
+
+def prefix_folder(
+    mode: Mode, *, root: Path | None = None, lock_folders: Sequence[Path] = ()
+) -> Path | None:
+    """Give what goes to Snakemake's ``--conda-prefix``, shared between jobs.
+
+    Snakemake names an environment there by its file alone. Locks decide versions as well, so with
+    uv each set of locks (a release has its own) and each Python gets a folder of links: a job never
+    runs in an environment that was made from another release's lock.
+
+    Parameters
+    ----------
+    mode, root, lock_folders
+        As for `environment_variables`.
+
+    Returns
+    -------
+    Path or None
+        The folder; None if rules run without environments.
+    """
+    base = EnvironmentStore(root).root
+    if mode != "uv":
+        return base / "conda" if mode == "conda" else None
+    python = pythons.own()
+    total = hashlib.sha256(f"{store.LAYOUT}\0{python.path}\0{python.version}\0".encode())
+    for folder in locks.folders(lock_folders):
+        for lock in sorted(folder.glob("*.lock")):
+            total.update(lock.read_bytes())
+    return base / "links" / total.hexdigest()[:12]
 
 
 @contextmanager

@@ -107,6 +107,16 @@ class ProcessingFailed(JobRunnerError):
     status = 422
 
 
+class DiskFull(JobRunnerError):
+    """No space is left for a job."""
+
+    code = "disk_full"
+    status = 507
+
+    def __init__(self, where: object) -> None:
+        super().__init__(f"The disk is full: {where}. Free some space, then do it again.")
+
+
 class MissingTool(JobRunnerError):
     """A program that this machine lacks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,10 +16,27 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from runner.errors import UnsafePath
+from runner.errors import DiskFull, UnsafePath
 
 _CHUNK = 1 << 20
 _SAFE_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+@contextmanager
+def room_on_disk(where: Path) -> Iterator[None]:
+    """Turn the system's word for a full disk, or a used-up quota, into ours.
+
+    Raises
+    ------
+    DiskFull
+        If the block fails for want of space.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(where) from error
+        raise
 
 
 def now() -> str:

@@ -15,6 +15,7 @@ from runner import environments, profile, redact, release
 from runner.attempt import Attempt
 from runner.command import RunOptions
 from runner.errors import InvalidRequest, NotFound
+from runner.files import room_on_disk
 from runner.home import Home
 from runner.jobdir import JobDirectory, JobRequest, check_inputs
 from runner.jobtype import JobType
@@ -58,7 +59,11 @@ class Prepared:
         return Attempt.start(
             self.job,
             self.job_type,
-            replace(options, runtime=options.runtime or self._limit("runtime")),
+            replace(
+                options,
+                runtime=options.runtime or self._limit("runtime"),
+                mem_mb=options.mem_mb or self._limit("mem_mb"),
+            ),
             environment={**base_environment(), **self._variables(mode), **credentials},
             conda_prefix=prefix,
             creation=_creation(mode, prefix),
@@ -137,7 +142,9 @@ def create(
         processing=pinned,
         profile=profile_name,
     )
-    return Prepared(JobDirectory.create(jobs or home.jobs, request), job_type, used, home)
+    with room_on_disk(home.path):
+        job = JobDirectory.create(jobs or home.jobs, request)
+    return Prepared(job, job_type, used, home)
 
 
 def reopen(home: Home, job: JobDirectory) -> Prepared:

@@ -13,10 +13,9 @@ Layout below the store::
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -25,8 +24,8 @@ from typing import Any
 from runner import companions, entrypoint, gittool, plainfolder, processing_environment
 from runner.companions import Companion
 from runner.errors import ProcessingFailed
+from runner.immutable import locked, once, set_writable
 from runner.repository import Mirror, short_name
-from runner.standin.locking import exclusive
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LFS_SIZE = 1024  # a pointer has about 130 bytes
@@ -139,7 +138,24 @@ def pin(
         If anything is missing or wrong: the repository, revision, entry point, a further
         repository, or the packages.
     """
-    store = store.absolute()
+    try:
+        return _prepare(source, store.absolute(), revision, entry, as_of, beside)
+    except OSError as error:
+        raise ProcessingFailed(
+            f"The processing repository cannot be prepared in {store}: {error}."
+        ) from error
+
+
+def _prepare(
+    source: str,
+    store: Path,
+    revision: str | None,
+    entry: str,
+    as_of: date | None,
+    beside: Sequence[str],
+) -> PinnedProcessing:
+    if not source.strip():
+        raise ProcessingFailed("The processing repository has no address.")
     (store / "locks").mkdir(parents=True, exist_ok=True)
     if gittool.is_url(source) and not Path(source).is_dir():
         found = _from_mirror(Mirror(store / "mirrors", source), store, revision)
@@ -149,7 +165,7 @@ def pin(
     entrypoint.check(plain, entry, found.repository)
     further = companions.pin(plain, store / "mirrors", found.repository)
     checkout, git_config = _with_companions(found.folder, further, store)
-    with _lock(store, found.folder.name):
+    with locked(store, found.folder.name):
         environment, notes = processing_environment.ensure(
             found.folder,
             plain,
@@ -175,7 +191,7 @@ def pin(
 def _from_mirror(mirror: Mirror, store: Path, revision: str | None) -> _Source:
     commit = mirror.commit(revision)
     folder = store / f"{short_name(mirror.url)}-{commit[:12]}"
-    _once(store, folder / "checkout", lambda draft: mirror.export(commit, draft))
+    once(store, folder / "checkout", lambda draft: mirror.export(commit, draft))
     return _Source(mirror.url, commit, mirror.date(commit), folder)
 
 
@@ -215,7 +231,7 @@ def _from_folder(path: Path, store: Path) -> _Source:
         plainfolder.copy(path, draft)
         digest = plainfolder.digest(draft)
         folder = store / f"{short_name(str(path))}-{digest.removeprefix('sha256:')[:12]}"
-        _once(store, folder / "checkout", draft.rename)
+        once(store, folder / "checkout", draft.rename)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return _Source(str(path), digest, None, folder)
@@ -232,49 +248,12 @@ def _with_companions(
 
     def make(draft: Path) -> None:
         shutil.copytree(folder / "checkout", draft, symlinks=True)
-        _set_writable(draft, True)
+        set_writable(draft, True)
         companions.write_git_config(git_config, further)
         companions.clone_into(draft, further, git_config)
 
-    _once(store, target, make)
+    once(store, target, make)
     return target, git_config
-
-
-def _once(store: Path, target: Path, make: Callable[[Path], object]) -> None:
-    """Make a folder once, read-only, whole or not at all."""
-    if target.is_dir():
-        return
-    with _lock(store, target.parent.name):
-        if target.is_dir():
-            return
-        target.parent.mkdir(exist_ok=True)
-        for left in target.parent.glob(f".{target.name}.*"):
-            _discard(left)  # of a process that was killed: we hold its lock
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            make(draft)
-            _set_writable(draft, False)
-            draft.rename(target)
-        finally:
-            _discard(draft)
-
-
-def _discard(folder: Path) -> None:
-    if folder.exists():
-        _set_writable(folder, True)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock(store: Path, name: str) -> Any:
-    return exclusive(store / "locks" / name, f"another job that prepares {name}")
-
-
-def _set_writable(folder: Path, writable: bool) -> None:
-    for base, _, names in os.walk(folder):
-        for path in [Path(base), *(Path(base, name) for name in names)]:
-            if not path.is_symlink():
-                mode = path.stat().st_mode & 0o777
-                path.chmod(mode | 0o200 if writable else mode & 0o555)
 
 
 def _lfs_warnings(checkout: Path) -> list[str]:

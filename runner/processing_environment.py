@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -16,86 +15,18 @@ from packaging.version import Version
 
 from runner.errors import EnvironmentFailed, ProcessingFailed
 from runner.files import atomic
+from runner.requirement_files import LISTING, read_requirements
 from runner.standin import locks, pythons, uvtool
 from runner.standin.pythons import Interpreter
-from runner.standin.requirements import Refused, check_line, options_and_packages, split_option
+from runner.standin.requirements import options_and_packages
 
-LISTING = "requirements.txt"
-WITHOUT_LISTING = ("nomenclature-iamc",)
 # When each Python came out. Scientific packages follow weeks later, hence the margin.
 _RELEASED = {11: date(2022, 10, 24), 12: date(2023, 10, 2), 13: date(2024, 10, 7)}
 _RELEASED |= {14: date(2025, 10, 7)}
 _MARGIN = timedelta(days=90)
 _UNDATED = re.compile(r"`([\w.-]+)` was filtered by `exclude-newer`(.*)")
 _ROUNDS = 25
-
-
-@dataclass
-class _Listing:
-    """What requirement files say, includes followed."""
-
-    requirements: list[str] = field(default_factory=list)
-    constraints: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    seen: set[Path] = field(default_factory=set)
-
-
-def read_requirements(checkout: Path, repository: str) -> tuple[list[str], list[str]]:
-    """Read ``requirements.txt`` and what it includes by ``-r`` and ``-c``.
-
-    Returns
-    -------
-    tuple of (list of str, list of str)
-        Requirement lines and constraint lines. Without the file: nomenclature alone.
-
-    Raises
-    ------
-    ProcessingFailed
-        With every line that cannot be honoured.
-    """
-    if not (checkout / LISTING).is_file():
-        return list(WITHOUT_LISTING), []
-    listing = _Listing()
-    _read(checkout / LISTING, checkout.resolve(), listing, listing.requirements)
-    if listing.problems:
-        listed = "\n".join(f"- {problem}" for problem in listing.problems)
-        raise ProcessingFailed(
-            f"{LISTING} of {repository} cannot be honoured:\n{listed}",
-            [{"message": problem} for problem in listing.problems],
-        )
-    return listing.requirements, listing.constraints
-
-
-def _read(path: Path, root: Path, listing: _Listing, into: list[str]) -> None:
-    path = path.resolve()
-    if path in listing.seen:
-        return
-    listing.seen.add(path)
-    text = _decoded(path.read_bytes()).replace("\\\r\n", "").replace("\\\n", "")
-    for number, line in enumerate(text.splitlines(), 1):
-        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
-        where = f"{path.relative_to(root)}, line {number}"
-        name, value = split_option(bare)
-        if name in ("-r", "--requirement", "-c", "--constraint"):
-            included = (path.parent / value).resolve()
-            if not included.is_relative_to(root) or not included.is_file():
-                listing.problems.append(f"{where}: {value!r} is no file of the repository.")
-                continue
-            target = into if name in ("-r", "--requirement") else listing.constraints
-            _read(included, root, listing, target)
-        elif bare:
-            try:
-                check_line(bare)
-                into.append(bare)
-            except Refused as error:
-                listing.problems.append(f"{where}: {bare!r}: {error}")
-
-
-def _decoded(content: bytes) -> str:
-    """Decode a text file; `pip freeze > file` in PowerShell writes UTF-16."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16")
-    return content.decode("utf-8-sig", errors="replace")
+_NOTE = "# note: "
 
 
 def ensure(
@@ -140,7 +71,8 @@ def ensure(
     """
     target = folder / (f"environment-{as_of}.yaml" if as_of else "environment.yaml")
     if target.is_file():
-        return target, []
+        lines = target.read_text(encoding="utf-8").splitlines()
+        return target, [line.removeprefix(_NOTE) for line in lines if line.startswith(_NOTE)]
     requirements, constraints = read_requirements(checkout, repository)
     limit = _limit(as_of, committed)
     python = _interpreter(limit.date() if limit else None)
@@ -150,7 +82,7 @@ def ensure(
     if not (checkout / LISTING).is_file():
         warnings.append(f"{repository} has no {LISTING}: nomenclature-iamc is used as of then.")
     about = [f"Made by jobrunner from {LISTING} of {repository}", f"as of {limit or 'now'}"]
-    _write(target, text, python, about)
+    _write(target, text, python, [*about, *(f"note: {warning}" for warning in warnings)])
     return target, warnings
 
 
@@ -189,21 +121,21 @@ def _resolve(
     problem += f" as of {stamp} with Python {python.version}" if stamp else ""
     with _constraints_file(constraints) as options:
         for _ in range(_ROUNDS):
-            free = [f"--exclude-newer-package={name}=false" for name in undated]
+            dated = [f"--exclude-newer={stamp}"] if stamp else []
+            dated += [f"--exclude-newer-package={name}=false" for name in undated]
             try:
                 text = uvtool.resolve(
                     "\n".join(packages),
                     problem=problem,
-                    options=["--python", python.path, *extra, *options, *free],
-                    exclude_newer=stamp,
+                    options=["--python", python.path, *extra, *options, *dated],
                 )
             except EnvironmentFailed as error:
-                new = _without_date(error.message)
-                if new <= set(undated):
+                new = _without_date(error.message) - set(undated)
+                if not new:
                     raise ProcessingFailed(f"{error.message}\n{_advice(stamp)}") from error
-                undated += sorted(new - set(undated))
+                undated += sorted(new)
                 continue
-            return text, [
+            return (f"# uv: {' '.join(dated)}\n" if dated else "") + text, [
                 f"The package index gives no upload date of {name}: the newest version is used."
                 for name in undated
             ]

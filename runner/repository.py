@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -228,6 +229,8 @@ class Mirror:
         if not place.resolve().is_relative_to(target.resolve()) or place.is_symlink():
             raise ProcessingFailed(f"The submodule path {path!r} of {self.url} leads out of it.")
         module = Mirror(self.store, _relative(url, self.url))
+        if urlsplit(module.url)[:2] == urlsplit(self.url)[:2]:  # same host: same credentials
+            module.address = replace(self.address, url=module.url)
         try:
             module.obtain(entry[2])
             place.rmdir()

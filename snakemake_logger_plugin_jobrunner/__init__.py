@@ -96,8 +96,10 @@ class LogHandler(LogHandlerBase):
     def _on_None(self, record: dict[str, Any]) -> None:  # records that are no event
         message = str(record.get("msg") or "")
         if message.startswith("Creating conda environment"):
-            name = Path(message.split()[3].rstrip(".")).stem
-            self._write(record, "note", message=f"Building the environment {name}")
+            path = Path(message.split(" ", 3)[3].rstrip("."))
+            # a processing repository's is called environment.yaml, in a folder that says whose
+            name = path.parent.name if path.stem == "environment" else path.stem
+            self._write(record, "note", message=f"Building the environment of {name}")
 
     def _on_progress(self, record: dict[str, Any]) -> None:
         self._write(record, "progress", done=record["done"], total=record["total"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,8 @@ import pytest
 from runner.environments import EnvironmentStore
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHE = ROOT / ".cache"  # kept between runs: environments and pinned repositories
+CACHE = ROOT / ".cache"  # kept between runs
+ENVIRONMENTS = ROOT / ".jobrunner" / "environments"  # shared with `make demo`: keyed by content
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("JOBRUNNER_HOME", None)
     os.environ.pop("JOBRUNNER_PLATFORM_DSN", None)
-    os.environ["JOBRUNNER_ENVS"] = str(CACHE / "environments")
+    os.environ["JOBRUNNER_ENVS"] = str(ENVIRONMENTS)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -49,21 +48,12 @@ def shared_data() -> Path:
     return folder
 
 
-@contextmanager
-def one_at_a_time(name: str) -> Iterator[None]:
-    """Keep parallel test workers from doing the same slow work twice."""
-    CACHE.mkdir(exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture(scope="session")
 def stage_env() -> Callable[[str], Path]:
     """Give the built environment of ``envs/<name>.yaml``; its python is ``bin/python``."""
 
     def build(name: str) -> Path:
-        store = EnvironmentStore(CACHE / "environments")
+        store = EnvironmentStore(ENVIRONMENTS)
         return store.build(ROOT / "envs" / f"{name}.yaml", [ROOT / "envs"])
 
     return build
@@ -81,7 +71,7 @@ def example_processing_env() -> Path:
         entry="main",
         as_of=None,
     )
-    return EnvironmentStore(CACHE / "environments").build(
+    return EnvironmentStore(ENVIRONMENTS).build(
         pinned.environment, [pinned.environment.parent]
     )
 

@@ -53,3 +53,6 @@ def main() -> None:
     except BrokenPipeError:  # `jobrunner logs … | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        click.echo(f"Error: {error.strerror or error}: {error.filename or ''}", err=True)
+        sys.exit(2)

@@ -70,7 +70,9 @@ class Lines(Silent):
         clock = datetime.fromisoformat(event["time"]).astimezone().strftime("%H:%M:%S")
         if event["kind"] == "stage" and event["stage"] in self.state.stages:
             stage = self.state.stages[event["stage"]]
-            more = f" ({stage.reason})" if stage.status == "running" and stage.reason else ""
+            more = (
+                f" ({briefly(stage.reason)})" if stage.status == "running" and stage.reason else ""
+            )
             more = f" in {duration(stage.seconds)}" if stage.seconds is not None else more
             self._print(f"{clock} {stage.name}: {stage.status}{more}")
         elif event["kind"] == "note":
@@ -117,7 +119,7 @@ class LiveTable(Silent):
                 mark,
                 Text(stage.title, "dim" if stage.status == "waiting" else ""),
                 Text(duration(_elapsed(stage)), justify="right"),
-                Text(_short(reason), "dim", no_wrap=True, overflow="ellipsis"),
+                Text(briefly(reason), "dim", no_wrap=True, overflow="ellipsis"),
             )
         if self.note:
             table.add_row(self._spinner, Text(self.note, "cyan"), Text(), Text())
@@ -131,10 +133,23 @@ def _elapsed(stage: StageState) -> float | None:
     return max(0.0, time.time() - started.replace(tzinfo=started.tzinfo or UTC).timestamp())
 
 
-def _short(reason: str | None) -> str:
-    if not reason:
-        return ""
-    return reason.replace("Missing output files", "not there yet").split("; ")[0]
+_BRIEFLY = {
+    "Missing output files": "not done yet",
+    "Input files updated by another job": "its inputs are new",
+    "Updated input files": "its inputs changed",
+    "Set of input files has changed since last execution": "it has other inputs",
+    "Forced execution": "asked for",
+    "Code has changed since last execution": "its code changed",
+    "Params have changed since last execution": "its parameters changed",
+    "Software environment definition has changed since last execution": "its environment changed",
+    "Incomplete output files": "it was cut off",
+}
+
+
+def briefly(reason: str | None) -> str:
+    """Say in a few words why a stage runs; Snakemake's own words stay in the events."""
+    first = (reason or "").split("; ")[0]
+    return _BRIEFLY.get(first.split(":")[0], first)
 
 
 def duration(seconds: float | None) -> str:

@@ -67,6 +67,15 @@ def _named_in(spec: EnvironmentSpec) -> str | None:
     return None
 
 
+def uv_options(lock: str) -> list[str]:
+    """Give uv's options that a lock names in a line ``# uv: …``: as of which date it was made.
+
+    They matter for what is built from source: its build tools are of that date, too.
+    """
+    named = [line[6:].split() for line in lock.splitlines()[:3] if line.startswith("# uv: ")]
+    return [option for options in named for option in options if option.startswith("--exclude-")]
+
+
 def body(lock: str) -> str:
     """Give a lock without its comments: what gets installed, and is part of the key."""
     return "\n".join(line for line in lock.splitlines() if not line.startswith("#")) + "\n"

@@ -158,7 +158,8 @@ def _install(spec: EnvironmentSpec, lock: str, python: Interpreter, prefix: Path
     command = ["pip", "install", "--python", str(prefix / "bin" / "python"), "--compile-bytecode"]
     # git requirements have no hash; those of all others are checked all the same
     command += [] if "git+" in packages else ["--require-hashes"]
-    uvtool.run([*command, *extra, "-r", "-"], problem, stdin=packages)
+    command += [*extra, *locks.uv_options(lock), "-r", "-"]
+    uvtool.run(command, problem, stdin=packages)
 
 
 def _key(spec: EnvironmentSpec, lock: str | None, python: Interpreter) -> str:

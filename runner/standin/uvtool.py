@@ -85,14 +85,7 @@ def run(arguments: Sequence[str], problem: str, stdin: str = "", *, quiet: bool 
     return answer.stdout
 
 
-def resolve(
-    lines: str,
-    *,
-    problem: str,
-    options: Sequence[str],
-    hashes: bool = True,
-    exclude_newer: str | None = None,
-) -> str:
+def resolve(lines: str, *, problem: str, options: Sequence[str]) -> str:
     """Resolve requirements to exact versions, with hashes and without any index address.
 
     Parameters
@@ -102,13 +95,12 @@ def resolve(
     problem : str
         How the error message begins if there is no solution.
     options : sequence of str
-        Which Python it is for, and the like.
-    hashes : bool
-        Whether the result names the hash of every file (git requirements have none).
-    exclude_newer : str, optional
-        Only packages uploaded before this time (RFC 3339) are considered.
+        Which Python it is for, as of which date, and the like.
+
+    Returns
+    -------
+    str
+        A lock, without comments. Requirements from git have a commit in it instead of a hash.
     """
     command = ["pip", "compile", "--no-header", "--no-annotate", "--no-emit-index-url"]
-    command += ["--generate-hashes"] if hashes else []
-    command += ["--exclude-newer", exclude_newer] if exclude_newer else []
-    return run([*command, *options, "-"], problem, stdin=lines)
+    return run([*command, "--generate-hashes", *options, "-"], problem, stdin=lines)

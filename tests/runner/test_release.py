@@ -52,14 +52,9 @@ def test_a_label_never_gets_other_content(store: ReleaseStore, source: Path) -> 
 
 
 def test_a_release_does_not_change_with_its_source(store: ReleaseStore, source: Path) -> None:
-    release = store.publish(str(source), "1")
+    store.publish(str(source), "1")
     (source / "workflow" / "toy" / "Snakefile").write_text("# other\n")
-    assert (
-        "rule first"
-        in release.folder.with_name("source").joinpath("workflow/toy/Snakefile").read_text()
-        or "rule first" in store.get("1").job_type("toy").snakefile.read_text()
-    )
-    store.get("1").verify()
+    assert "rule first" in store.get("1").job_type("toy").snakefile.read_text()
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove"])

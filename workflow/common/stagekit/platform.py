@@ -17,10 +17,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from stagekit.platform_names import PlatformNames
 from stagekit.problems import StageError
 from stagekit.program import DSN_VARIABLE, redact
 
 CONNECT_SECONDS = 20  # how long the first contact with a database server may take
+WRITTEN = ("run", "iamc_timeseries", "iamc_datapoint_universal", "runmetaentry", "checkpoint")
 _REVISION = re.compile(r"^(down_)?revision\s*(?::[^=]+)?=\s*[\"']([0-9a-f]+)[\"']", re.MULTILINE)
 
 
@@ -83,8 +85,26 @@ def explained(dsn: str) -> Iterator[None]:
     """Turn what goes wrong with the database inside the block into errors for a person."""
     try:
         yield
-    except exc.DBAPIError as error:
-        raise _explain(dsn, error) from error
+    except StageError:
+        raise
+    except Exception as error:
+        cause = database_error(error)
+        if cause is None:
+            raise
+        raise _explain(dsn, cause) from error
+
+
+def database_error(error: BaseException | None) -> exc.DBAPIError | None:
+    """Find what the database said behind an error: ixmp4 wraps it."""
+    while error is not None and not isinstance(error, exc.DBAPIError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def conflicts(error: BaseException) -> bool:
+    """Tell whether an error comes from two transactions at once: deadlock or serialization."""
+    cause = database_error(error)
+    return getattr(getattr(cause, "orig", None), "sqlstate", None) in ("40001", "40P01")
 
 
 def ready(dsn: str, embedded: bool) -> None:
@@ -123,6 +143,37 @@ def revision(made: sa.Engine) -> str | None:
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def names(made: sa.Engine) -> PlatformNames:
+    """Give the regions and units of a platform."""
+    with made.connect() as connection:
+        regions = connection.execute(sa.text("SELECT name FROM region")).scalars().all()
+        units = connection.execute(sa.text("SELECT name FROM unit")).scalars().all()
+    return PlatformNames(frozenset(regions), frozenset(units))
+
+
+def check_rights(made: sa.Engine, dsn: str) -> None:
+    """Make sure that runs may be written.
+
+    Raises
+    ------
+    StageError
+        ``platform_rights`` if not.
+    """
+    if made.dialect.name == "sqlite":
+        file = Path(str(made.url.database))
+        missing = [] if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) else [file]
+    else:
+        ask = sa.text("SELECT has_table_privilege(:name, 'INSERT')")
+        with made.connect() as connection:
+            missing = [n for n in WRITTEN if not connection.execute(ask, {"name": n}).scalar()]
+    if missing:
+        raise StageError(
+            "platform_rights",
+            f"The user of {shown(dsn)} may only read: writing is not allowed to"
+            f" {', '.join(str(name) for name in missing)}.",
+        )
+
+
 def heads() -> set[str]:
     """Give the newest revisions that the installed ixmp4 knows, without importing it."""
     spec = importlib.util.find_spec("ixmp4")
@@ -150,7 +201,8 @@ def _ready_embedded(path: Path, dsn: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two jobs that start together build it once
         if not path.is_file():
             beside = path.with_name(f".{path.name}.new")
-            beside.unlink(missing_ok=True)
+            for left in (beside, beside.with_name(beside.name + "-journal")):
+                left.unlink(missing_ok=True)  # of a creation that was killed
             print(f"creating the platform {path}", flush=True)
             _upgrade(f"sqlite:///{beside}")
             beside.replace(path)
@@ -182,6 +234,8 @@ def _explain(dsn: str, error: exc.DBAPIError) -> StageError:
             f"{name[0].upper()}{name[1:]} refuses the login: check user and password of the"
             " profile.",
         )
+    if state == "3D000" or re.search(r'database ".*" does not exist', text):
+        return StageError("platform_missing", f"There is no {name.removeprefix('the ')}.")
     if state == "55P03" or "database is locked" in text:
         return StageError(
             "platform_busy",

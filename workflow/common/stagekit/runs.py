@@ -17,12 +17,13 @@ from typing import Any
 import ixmp4
 import pandas as pd
 import sqlalchemy as sa
+from ixmp4.core.exceptions import NotUnique
 from ixmp4.data.checkpoint.db import Checkpoint
 from ixmp4.data.run.db import Run
 from ixmp4.transport import DirectTransport
 from sqlalchemy import orm
 
-from stagekit import bulk
+from stagekit import bulk, platform
 from stagekit.problems import StageError
 
 IMPORT_LOCK = 0x69786D7034  # one number for all imports into a PostgreSQL platform
@@ -85,7 +86,7 @@ def writing(engine: sa.Engine, wait: float) -> Iterator[ixmp4.Platform]:
     print("committed", flush=True)
 
 
-def stored(platform: ixmp4.Platform, marker: str) -> dict[Pair, Stored]:
+def stored(target: ixmp4.Platform, marker: str) -> dict[Pair, Stored]:
     """Find the runs that carry `marker` as a checkpoint."""
     query = (
         sa.select(Run)
@@ -93,36 +94,36 @@ def stored(platform: ixmp4.Platform, marker: str) -> dict[Pair, Stored]:
         .where(Checkpoint.message == marker)
         .order_by(Run.id)
     )
-    runs = _session(platform).execute(query).scalars().all()
+    runs = _session(target).execute(query).scalars().all()
     return {(r.model.name, r.scenario.name): Stored(r.id, r.version) for r in runs}
 
 
 def create_names(
-    platform: ixmp4.Platform, regions: list[str], units: list[str]
+    target: ixmp4.Platform, regions: list[str], units: list[str]
 ) -> dict[str, list[str]]:
     """Create the regions and units that the platform does not have, and give those created."""
-    known_regions = {region.name for region in platform.regions.list()}
-    known_units = {unit.name for unit in platform.units.list()}
+    known_regions = {region.name for region in target.regions.list()}
+    known_units = {unit.name for unit in target.units.list()}
     created: dict[str, list[str]] = {"regions": [], "units": []}
     for name in regions:
         if name not in known_regions:
-            platform.regions.create(name, "common")
+            target.regions.create(name, "common")
             created["regions"].append(name)
     for name in units:
         if name not in known_units:
-            platform.units.create(name)
+            target.units.create(name)
             created["units"].append(name)
     return created
 
 
 def write(
-    platform: ixmp4.Platform, pair: Pair, data: pd.DataFrame, meta: Meta, marker: str
+    target: ixmp4.Platform, pair: Pair, data: pd.DataFrame, meta: Meta, marker: str
 ) -> Stored:
     """Store one run as a new default version.
 
     Parameters
     ----------
-    platform : ixmp4.Platform
+    target : ixmp4.Platform
         From `writing`.
     pair : tuple of str
         Model and scenario.
@@ -134,7 +135,7 @@ def write(
         Message of the checkpoint.
     """
     failure: Exception | None = None
-    run = platform.runs.create(*pair)
+    run = target.runs.create(*pair)
     try:
         with run.transact(marker):
             try:
@@ -153,21 +154,14 @@ def write(
 
 def retried(attempt: Callable[[], Any], tries: int = 3) -> Any:
     """Try again if somebody other than us wrote the same names or versions at the same time."""
-    from ixmp4.core.exceptions import NotUnique
-    from sqlalchemy.exc import OperationalError
-
     for left in range(tries - 1, -1, -1):
         try:
             return attempt()
-        except (NotUnique, OperationalError) as error:
-            state = getattr(getattr(error, "orig", None), "sqlstate", None)
-            if left == 0 or (isinstance(error, OperationalError) and state not in _CONFLICTS):
+        except Exception as error:
+            if left == 0 or not (isinstance(error, NotUnique) or platform.conflicts(error)):
                 raise
             print(f"somebody else wrote at the same time ({error}); trying again", flush=True)
     raise AssertionError("unreachable")
-
-
-_CONFLICTS = ("40001", "40P01")  # serialization failure, deadlock
 
 
 def _by_type(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -202,7 +196,7 @@ def _queue(connection: sa.Connection, wait: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _session(platform: ixmp4.Platform) -> orm.Session:
-    transport = platform.backend.transport
+def _session(target: ixmp4.Platform) -> orm.Session:
+    transport = target.backend.transport
     assert isinstance(transport, DirectTransport)
     return transport.session

@@ -21,6 +21,7 @@ rule process:
         repository=option("repository", processing.get("repository")),
         commit=option("commit", processing.get("commit")),
         entry=option("entry", processing.get("entry")),
+        git=option("git-config", processing.get("git_config")),
         modules=modules_option(),
         listed=params["problems_listed"],
     shell:
@@ -28,5 +29,5 @@ rule process:
         " python $WORKFLOW/import_timeseries/scripts/process.py --input {input.data}"
         " --meta {input.meta} --source {input.source} --output {output.data}"
         " --processed-meta {output.meta} --problems results --scratch work/processing"
-        " {params.checkout} {params.repository} {params.commit} {params.entry} {params.modules}"
-        " --listed {params.listed} --error {log.error} > {log[0]} 2>&1"
+        " {params.checkout} {params.repository} {params.commit} {params.entry} {params.git}"
+        " {params.modules} --listed {params.listed} --error {log.error} > {log[0]} 2>&1"

@@ -1,0 +1,57 @@
+"""A real full disk: a home on a small file system of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.errors import DiskFull
+from runner.launch import Prepared
+from runner.state import JobState
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB; mounting one needs root."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can only be mounted by root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_clear_error_and_the_job_continues_when_there_is_room(
+    import_job: Callable[..., Prepared], small_disk: Path, shared_data: Path
+) -> None:
+    prepared = import_job(small_disk / "home", shared_data / "pyam_tutorial_data.csv")
+    ballast = small_disk / "ballast"
+    with ballast.open("wb") as stream:
+        free = os.statvfs(small_disk)
+        stream.write(b"x" * (free.f_bavail * free.f_frsize - 200_000))
+    assert prepared.start(prepared.options(until="read")).wait() == "failed"
+    error = JobState(prepared.job_type, prepared.job.events.read()).error
+    assert error is not None
+    assert error["code"] == "disk_full", error
+    assert "Free some space" in error["message"]
+    assert not (prepared.job.path / "work" / "data.parquet").exists()
+    ballast.unlink()
+    last = list(prepared.job.events.read())[-1]["n"]
+    outcome = prepared.start(prepared.options(until="read")).wait()
+    assert outcome == "succeeded", list(prepared.job.events.read(last))
+
+
+def test_a_job_that_does_not_fit_on_the_disk_leaves_no_directory(
+    import_job: Callable[..., Prepared], small_disk: Path, tmp_path: Path
+) -> None:
+    big = tmp_path / "big.csv"
+    big.write_text("Model,Scenario,Region,Variable,Unit,2020\n" + "m,s,World,a,b,1\n" * 300_000)
+    with pytest.raises(DiskFull, match="disk is full"):
+        import_job(small_disk / "home", big)
+    left = [path for path in (small_disk / "home" / "jobs").rglob("*") if path.is_file()]
+    assert left == []

@@ -1,0 +1,51 @@
+"""The documentation tells what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    page
+    for page in sorted(ROOT.rglob("*.md"))
+    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
+]
+
+
+def _keys(schema: dict, prefix: str = "") -> list[str]:  # type: ignore[type-arg]
+    found = []
+    for name, spec in schema["properties"].items():
+        nested = "properties" in spec
+        found += _keys(spec, f"{prefix}{name}.") if nested else [f"{prefix}{name}"]
+    return found
+
+
+def test_each_key_of_a_profile_is_documented() -> None:
+    schema = yaml.safe_load((ROOT / "runner" / "profile.schema.yaml").read_text())
+    text = (ROOT / "config" / "README.md").read_text()
+    assert [key for key in _keys(schema) if f"| `{key}` |" not in text] == []
+
+
+def test_each_environment_variable_is_documented() -> None:
+    sources = [*(ROOT / "runner").rglob("*.py"), *(ROOT / "workflow").rglob("*.py")]
+    used = {v for p in sources for v in re.findall(r'"(JOBRUNNER_[A-Z_]+)"', p.read_text())}
+    text = (ROOT / "config" / "README.md").read_text()
+    internal = {"JOBRUNNER_ATTEMPT"}  # marks the processes of an attempt; nobody sets it
+    assert sorted(v for v in used - internal if f"| `{v}` |" not in text) == []
+
+
+def test_each_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in cli.commands if name not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_link_between_pages_is_broken(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []

@@ -1,0 +1,1 @@
+"""What stage check looks for; each module gives all problems of its kind."""

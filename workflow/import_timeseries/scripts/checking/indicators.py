@@ -1,0 +1,94 @@
+"""Meta indicators that ixmp4 would refuse, and such that belong to nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+
+import polars as pl
+
+from checking.submission import Submission
+from stagekit.problems import Problem
+
+RESERVED = ("model", "scenario", "id", "version", "is_default")  # ixmp4.data.meta.repositories
+LONGEST_TEXT = 1023  # characters, of names and of values; PostgreSQL refuses more
+INT_RANGE = (-(2**31), 2**31 - 1)  # ixmp4 stores 32 bits; PostgreSQL refuses more
+
+
+def indicator_problems(submission: Submission) -> Iterator[Problem]:
+    """Give all problems of the meta table."""
+    yield from _keys(submission)
+    for name in submission.meta.columns[2:]:
+        yield from _values(submission, submission.meta[name])
+    yield from _scenarios(submission)
+
+
+def _keys(submission: Submission) -> Iterator[Problem]:
+    header: list[int] = []
+    for name in submission.meta.columns[2:]:
+        if name.lower() in RESERVED:
+            message = f"The name {name!r} is reserved: give the meta indicator another one."
+            yield submission.meta_problem(
+                "illegal_meta_key", message, header, field=name, value=name
+            )
+        elif len(name) > LONGEST_TEXT:
+            message = f"The name of a meta indicator has {len(name)} characters; at most "
+            message += f"{LONGEST_TEXT} are stored."
+            yield submission.meta_problem(
+                "illegal_meta_key", message, header, field=name, value=name
+            )
+
+
+def _values(submission: Submission, series: pl.Series) -> Iterator[Problem]:
+    if series.dtype.is_nested():
+        message = f"The meta indicator {series.name!r} holds lists, which cannot be stored."
+        rows = submission.source["meta_rows"]
+        yield submission.meta_problem("illegal_meta_value", message, rows, field=series.name)
+        return
+    for row, value in zip(_meta_rows(submission), series.to_list(), strict=True):
+        if what := _fault(value):
+            message = f"The value of {series.name!r} {what}."
+            shown = str(value)[:200]
+            yield submission.meta_problem(
+                "illegal_meta_value", message, [row], field=series.name, value=shown
+            )
+
+
+def _fault(value: object) -> str | None:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"has {len(value)} characters; at most {LONGEST_TEXT} are stored"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is no finite number: write a number or leave the cell empty"
+    if type(value) is int and not INT_RANGE[0] <= value <= INT_RANGE[1]:
+        return "is too large: whole numbers are stored with 32 bits"
+    return None
+
+
+def _meta_rows(submission: Submission) -> list[int]:
+    rows = submission.source.get("meta_rows") or []
+    return [int(row) for row in rows] or list(range(2, submission.meta.height + 2))
+
+
+def _scenarios(submission: Submission) -> Iterator[Problem]:
+    """Look at the pairs of model and scenario: incomplete, doubled, or without data."""
+    known = set(submission.data.select("model", "scenario").unique().iter_rows())
+    places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    pairs = submission.meta.select("model", "scenario").iter_rows()
+    for row, pair in zip(_meta_rows(submission), pairs, strict=True):
+        if None in pair:
+            name = "model" if pair[0] is None else "scenario"
+            message = f"The {name} is missing in a row of the meta sheet."
+            yield submission.meta_problem("missing_name", message, [row], field=name)
+        else:
+            places[pair].append(row)
+    for pair, rows in places.items():
+        shown = " / ".join(pair)
+        if len(rows) > 1:
+            message = f"The meta sheet has {len(rows)} rows for {shown}: keep one."
+            yield submission.meta_problem("duplicate_meta", message, rows, value=shown)
+        if pair not in known:
+            message = f"{shown} has meta indicators but no data: they are not stored."
+            yield submission.meta_problem(
+                "meta_without_data", message, rows, value=shown, severity="warning"
+            )
