@@ -48,6 +48,7 @@ lint: setup-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check workflow
+	$(BIN)/python -m runner.standin.lock --check envs/*.yaml
 	@for case in workflow/*/.test/*/job.yaml; do type=$${case%%/.test/*}; echo "snakemake --lint: $$case"; \
 	  $(BIN)/snakemake --lint --snakefile $$type/Snakefile --configfile $$case --directory .cache/lint || exit 1; done
 
@@ -60,6 +61,7 @@ lock: $(BIN)/uv
 	echo uv | $$COMPILE --upgrade - -o requirements-uv.lock; \
 	$$COMPILE --upgrade pyproject.toml -o requirements.lock; \
 	$$COMPILE --upgrade -c requirements.lock pyproject.toml --group test -o requirements-test.lock
+	@$(BIN)/python -m runner.standin.lock envs/*.yaml
 
 clean:
 	rm -rf $(VENV) .cache .jobrunner .pytest_cache .mypy_cache .ruff_cache .hypothesis

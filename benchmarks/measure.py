@@ -57,7 +57,9 @@ def interleaved(
         for name, command in commands.items():
             figure = measure(command, may_fail=may_fail)
             figures[name].append(figure)
-            print(f"round {number + 1}: {name:24} {figure.seconds:7.2f} s {figure.megabytes:7.0f} MB")
+            print(
+                f"round {number + 1}: {name:24} {figure.seconds:7.2f} s {figure.megabytes:7.0f} MB"
+            )
     return {
         name: Figure(
             statistics.median(f.seconds for f in found),

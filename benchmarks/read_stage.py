@@ -18,7 +18,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from measure import interleaved  # noqa: E402
 
 SCRIPT = ROOT / "workflow/import_timeseries/scripts/read.py"
-PYAM = "name: pyam\ndependencies:\n  - python >=3.11,<3.14\n  - pip\n  - pip:\n    - pyam-iamc==4.0.0\n"
+PYAM = """\
+dependencies:
+  - python >=3.11,<3.14
+  - pip
+  - pip:
+      - pyam-iamc==4.0.0
+"""
 MOST_TIME, MOST_MEMORY = 0.2, 0.5
 
 

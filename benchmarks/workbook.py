@@ -79,9 +79,7 @@ def main() -> None:
     parser.add_argument("--datapoints", type=int, default=1_000_000)
     parser.add_argument("--unknown-region", default=None)
     args = parser.parse_args()
-    print(
-        write_workbook(args.path, datapoints=args.datapoints, unknown_region=args.unknown_region)
-    )
+    print(write_workbook(args.path, datapoints=args.datapoints, unknown_region=args.unknown_region))
 
 
 if __name__ == "__main__":

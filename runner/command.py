@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,10 +136,11 @@ def die_with_parent(number: signal.Signals) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
-def in_fork(argv: Sequence[str], output: int) -> int:
+def in_fork(argv: Sequence[str], output: int, environment: Mapping[str, str] | None = None) -> int:
     """Run Snakemake warm in a short-lived fork, its output going to a file descriptor.
 
-    For the calls that are no attempt: a plan, an unlock.
+    For the calls that are no attempt: a plan, an unlock. Without `environment` it has this
+    process's own.
 
     Returns
     -------
@@ -152,6 +153,9 @@ def in_fork(argv: Sequence[str], output: int) -> int:
         try:
             os.dup2(output, 1)
             os.dup2(output, 2)
+            if environment is not None:
+                os.environ.clear()
+                os.environ.update(environment)
             code = run_warm(argv)
             sys.stdout.flush()
             sys.stderr.flush()

@@ -19,6 +19,7 @@ from runner.files import room_on_disk
 from runner.home import Home
 from runner.jobdir import JobDirectory, JobRequest, check_inputs
 from runner.jobtype import JobType
+from runner.processing import PinnedProcessing, pin
 from runner.profile import DSN_VARIABLE, Profile
 
 # Of the caller's environment these would change what a rule does.
@@ -42,6 +43,7 @@ class Prepared:
     job_type: JobType
     profile: Profile
     home: Home
+    warnings: tuple[str, ...] = ()
 
     def start(self, options: RunOptions) -> Attempt:
         """Start an attempt; limits come from the profile, else from the job type.
@@ -54,8 +56,7 @@ class Prepared:
             If the platform's address cannot be found.
         """
         credentials = self.profile.credentials()
-        mode = environments.resolve_mode(self.profile.environments)
-        prefix = self.conda_prefix(mode)
+        mode, prefix, variables = self.stage_environments()
         return Attempt.start(
             self.job,
             self.job_type,
@@ -64,7 +65,7 @@ class Prepared:
                 runtime=options.runtime or self._limit("runtime"),
                 mem_mb=options.mem_mb or self._limit("mem_mb"),
             ),
-            environment={**base_environment(), **self._variables(mode), **credentials},
+            environment={**variables, **credentials},
             conda_prefix=prefix,
             creation=_creation(mode, prefix),
             secrets=redact.secrets_of(credentials.get(DSN_VARIABLE)),
@@ -77,17 +78,15 @@ class Prepared:
         given["cores"] = given.get("cores") or self._limit("cores") or os.cpu_count()
         return RunOptions(**given)
 
-    def conda_prefix(self, mode: environments.Mode | None = None) -> Path | None:
-        """Give where stage environments are linked; None if rules run without."""
-        mode = mode or environments.resolve_mode(self.profile.environments)
-        return None if mode == "none" else self.home.environments / mode
-
-    def _variables(self, mode: environments.Mode) -> dict[str, str]:
-        folders = [self.job_type.folder.parent.parent / "envs"]
+    def stage_environments(self) -> tuple[environments.Mode, Path | None, dict[str, str]]:
+        """Give how environments are made, where they are linked, and the variables for that."""
+        mode = environments.resolve_mode(self.profile.environments)
+        root, folders = self.home.environments, [self.job_type.folder.parent.parent / "envs"]
         if used := (self.job.config.get("processing") or {}).get("environment"):
             folders.append(Path(used).parent)
-        root = self.home.environments
-        return environments.environment_variables(mode, root=root, lock_folders=folders)
+        prefix = environments.prefix_folder(mode, root=root, lock_folders=folders)
+        variables = environments.environment_variables(mode, root=root, lock_folders=folders)
+        return mode, prefix, {**base_environment(), **variables}
 
     def _limit(self, name: str) -> Any:
         return self.profile.limits.get(name, self.job_type.resources.get(name))
@@ -133,18 +132,21 @@ def create(
     used = profile.load(profile_name, home.path)
     complete = _checked(job_type, inputs, params)
     pinned = _pin(home, job_type, processing_request, complete.get("packages_as_of"))
+    warnings = pinned.warnings if pinned else ()
     request = JobRequest(
         type=job_type,
         release=release.as_config(chosen),
         inputs=inputs,
         params=complete,
         platform=used.platform_config(home.path),
-        processing=pinned,
+        processing=pinned.as_config() if pinned else None,
         profile=profile_name,
     )
     with room_on_disk(home.path):
         job = JobDirectory.create(jobs or home.jobs, request)
-    return Prepared(job, job_type, used, home)
+    for warning in warnings:
+        job.events.append("note", source="runner", message=warning)
+    return Prepared(job, job_type, used, home, tuple(warnings))
 
 
 def reopen(home: Home, job: JobDirectory) -> Prepared:
@@ -199,20 +201,17 @@ def _checked(
 
 def _pin(
     home: Home, job_type: JobType, wanted: ProcessingRequest | None, as_of: str | None
-) -> dict[str, Any] | None:
+) -> PinnedProcessing | None:
     if wanted is None:
         if job_type.processing == "required":
             raise InvalidRequest(f"{job_type.name} needs a processing repository: --processing.")
         return None
     if job_type.processing == "no":
         raise InvalidRequest(f"{job_type.name} uses no processing repository.")
-    from runner import processing
-
-    pinned = processing.pin(
+    return pin(
         wanted.source,
         store=home.processing,
         revision=wanted.revision,
         entry=wanted.entry,
         as_of=date.fromisoformat(as_of) if as_of else None,
     )
-    return pinned.as_config()

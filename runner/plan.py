@@ -38,6 +38,7 @@ def plan(prepared: Prepared, options: RunOptions) -> list[PlannedStage]:
     PlanFailed
         With Snakemake's own words, if it cannot plan.
     """
+    _, conda_prefix, environment = prepared.stage_environments()
     with tempfile.TemporaryDirectory(prefix="jobrunner-plan-") as scratch:
         events, log = EventLog(Path(scratch, "events.jsonl")), Path(scratch, "log")
         argv = command.arguments(
@@ -46,10 +47,11 @@ def plan(prepared: Prepared, options: RunOptions) -> list[PlannedStage]:
             options,
             events=events.path,
             attempt=0,
-            conda_prefix=None,  # a dry run needs no environment, and must not look for conda
+            conda_prefix=conda_prefix,  # nothing is built, but a changed file is a reason to run
         )
         with log.open("wb") as stream:
-            code = command.in_fork([*argv, "--dry-run", "--nolock"], stream.fileno())
+            argv += ["--dry-run", "--nolock"]
+            code = command.in_fork(argv, stream.fileno(), environment)
         if code:
             raise PlanFailed(log.read_text(encoding="utf-8", errors="replace").strip())
         reasons = {

@@ -71,9 +71,7 @@ def example_processing_env() -> Path:
         entry="main",
         as_of=None,
     )
-    return EnvironmentStore(ENVIRONMENTS).build(
-        pinned.environment, [pinned.environment.parent]
-    )
+    return EnvironmentStore(ENVIRONMENTS).build(pinned.environment, [pinned.environment.parent])
 
 
 @pytest.fixture

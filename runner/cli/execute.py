@@ -115,6 +115,8 @@ def execute(prepared: Prepared, options: RunOptions, as_json: bool) -> None:
     state = JobState(prepared.job_type, before)
     if not as_json:
         console.print(f"Job [bold]{job.id}[/] in {escape(str(job.path))}", highlight=False)
+        for warning in prepared.warnings:
+            console.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
     attempt = prepared.start(options)
     try:
         with _display(state, console, as_json) as show:
@@ -146,8 +148,11 @@ def conclude(console: Console, prepared: Prepared, state: JobState, outcome: str
     problems = job.path / "results" / "problems.csv"
     if state.error and state.error["problems"] and problems.is_file():
         console.print(f"All problems: {problems}", markup=False, highlight=False, soft_wrap=True)
-    said = {"cancelled": "Stopped. ", "interrupted": "The attempt was killed. "}.get(outcome, "")
-    line = f"{said}Continue with: jobrunner rerun {job.path}"
+    said = {
+        "cancelled": "Stopped. Continue with",
+        "interrupted": "The attempt was killed. Continue with",
+    }.get(outcome, "Run it again with")
+    line = f"{said}: jobrunner rerun {job.path}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -75,4 +75,3 @@ def test_the_same_workbook_in_another_job_makes_a_second_version_which_becomes_d
         prepared = import_job(tmp_path / "home", shared_data / "pyam_test_df.xlsx")
         assert prepared.start(prepared.options()).wait() == "succeeded"
     assert [row[2:] for row in _versions(tmp_path / "home")] == [(1, 0), (2, 1)] * 2
-

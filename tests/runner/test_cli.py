@@ -61,7 +61,7 @@ def test_a_failed_job_exits_1_says_why_and_how_to_continue(
     assert answer.returncode == 1
     assert "Failed in stage second (stage_failed)" in answer.stdout
     assert "it broke" in answer.stdout
-    assert "Continue with: jobrunner rerun" in answer.stdout
+    assert "Run it again with: jobrunner rerun" in answer.stdout
     document = json.loads(jobrunner(*submit, "--param", "command=exit 1", "--json").stdout)
     assert document["status"] == "failed"
     assert set(document["error"]) == {"code", "message", "stage", "problems"}

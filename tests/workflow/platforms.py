@@ -15,6 +15,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from tests.workflow.warm import Warm, warm
+
 PASSWORD = "s3cr3t/&?word"  # needs quoting in an address, and must appear nowhere
 UPGRADE = "import sys; from ixmp4.db import get_alembic_controller as c; c(sys.argv[1]).upgrade_database('head')"
 
@@ -119,3 +121,12 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory, ixmp4_python: Path) -
 def sqlite_platform(empty_sqlite: Path, tmp_path: Path) -> Path:
     """Give an empty SQLite platform of the test's own."""
     return Path(shutil.copy(empty_sqlite, tmp_path / "platform.db"))
+
+
+@pytest.fixture(scope="session")
+def ixmp4_warm(ixmp4_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """Give an interpreter of the stages verify and import that need not import ixmp4 again."""
+    folder = tmp_path_factory.mktemp("warm")
+    names = ("ixmp4", "ixmp4.db", "ixmp4.transport", "pandas", "pyarrow.parquet")
+    with warm(ixmp4_python, folder, *names) as waiting:
+        yield waiting

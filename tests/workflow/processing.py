@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from tests.workflow.submitting import run_read
+from tests.workflow.warm import Warm
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "import_timeseries" / "scripts" / "process.py"
 KEYS = ["model", "scenario", "region", "variable", "unit"]
@@ -63,7 +64,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> Path:
 class Stage:
     """The stage PROCESS, run in the environment of a processing repository."""
 
-    def __init__(self, folder: Path, python: Path) -> None:
+    def __init__(self, folder: Path, python: Path | Warm) -> None:
         self.folder, self.python = folder, python
         self.checkout: Path | None = None
 
@@ -86,14 +87,19 @@ class Stage:
         if self.checkout is not None:
             checkout = (f"--checkout={self.checkout}", "--repository=https://example.org/x.git",
                         "--commit=0123abcd")  # fmt: skip
+        command = [
+            SCRIPT, f"--input={work}/data.parquet", f"--meta={work}/meta.parquet",
+            f"--source={work}/source.json", f"--output={results}/processed.parquet",
+            f"--processed-meta={results}/processed_meta.parquet", f"--problems={results}",
+            f"--scratch={work}/processing", f"--error={self.folder}/error.json",
+            *checkout, *options,
+        ]  # fmt: skip
+        environment = {**os.environ, **(env or {})}
+        if isinstance(self.python, Warm):
+            return self.python.run(command, environment)
         return subprocess.run(
-            [self.python, SCRIPT, f"--input={work}/data.parquet", f"--meta={work}/meta.parquet",
-             f"--source={work}/source.json", f"--output={results}/processed.parquet",
-             f"--processed-meta={results}/processed_meta.parquet", f"--problems={results}",
-             f"--scratch={work}/processing", f"--error={self.folder}/error.json",
-             *checkout, *options],
-            env={**os.environ, **(env or {})}, capture_output=True, text=True,
-        )  # fmt: skip
+            [self.python, *command], env=environment, capture_output=True, text=True
+        )
 
     @property
     def data(self) -> pl.DataFrame:

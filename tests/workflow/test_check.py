@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 
-from .submitting import HEADER, Read, check_error, codes, data_csv, data_xlsx, run_check, run_read
-from .submitting import xlsx
+from .submitting import (
+    HEADER,
+    Read,
+    check_error,
+    codes,
+    data_csv,
+    data_xlsx,
+    run_check,
+    run_read,
+    xlsx,
+)
 
 LONG = ("model", "scenario", "region", "variable", "unit", "year", "value")
 
@@ -129,7 +138,12 @@ def test_times_with_and_without_a_zone_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_name_missing_beside_values_is_reported_and_blank_rows_are_not(tmp_path: Path) -> None:
-    rows = [("m", " ", "r", "v", "u", 1), (None,) * 6, ("only a note",), ("m", "s", "r", "v", "u", 1)]
+    rows = [
+        ("m", " ", "r", "v", "u", 1),
+        (None,) * 6,
+        ("only a note",),
+        ("m", "s", "r", "v", "u", 1),
+    ]
     problem = only(run_check(wide(tmp_path, *rows)), "missing_name")
     assert (problem["field"], problem["column"], problem["rows"]) == ("scenario", "B", "2")
 

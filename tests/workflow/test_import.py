@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 from tests.workflow.platforms import PASSWORD, Server
+from tests.workflow.warm import Warm
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "import_timeseries" / "scripts"
 KEYS = ["model", "scenario", "region", "variable", "unit"]
@@ -42,7 +43,7 @@ print(json.dumps({
 class Job:
     """The files of a job that has passed VERIFY, and the stage IMPORT."""
 
-    def __init__(self, folder: Path, python: Path, dsn: str, name: str = "job-1") -> None:
+    def __init__(self, folder: Path, python: Warm, dsn: str, name: str = "job-1") -> None:
         self.folder, self.python, self.dsn, self.name = folder, python, dsn, name
         folder.mkdir(exist_ok=True)
         self.create: dict[str, list[str]] = {"regions": [], "units": []}
@@ -64,7 +65,7 @@ class Job:
         (self.folder / "verified.json").write_text(json.dumps({"create": self.create}))
         f = self.folder
         return [
-            str(self.python), str(SCRIPTS / "import_runs.py"), "--input", f"{f}/processed.parquet",
+            str(SCRIPTS / "import_runs.py"), "--input", f"{f}/processed.parquet",
             "--meta", f"{f}/meta.parquet", "--verified", f"{f}/verified.json",
             "--output", f"{f}/import.json", "--job", self.name, "--create-names",
             "--error", f"{f}/error.json", *more,
@@ -77,14 +78,12 @@ class Job:
 
     def run(self, *more: str) -> subprocess.CompletedProcess[str]:
         """Run the stage to its end."""
-        return subprocess.run(
-            self.command(*more), env=self.environment, capture_output=True, text=True
-        )
+        return self.python.run(self.command(*more), self.environment)
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        """Start the stage."""
+    def start(self, python: Path, *more: str) -> subprocess.Popen[str]:
+        """Start the stage as a process of its own."""
         return subprocess.Popen(
-            self.command(*more), env=self.environment, text=True,
+            [python, *self.command(*more)], env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -100,9 +99,10 @@ class Job:
 
     def stored(self) -> Any:
         """Give what ixmp4's own tabulate reads."""
-        done = subprocess.run(
-            [self.python, "-c", READ_BACK, self.dsn], capture_output=True, text=True, check=True
-        )
+        script = self.folder / "read_back.py"
+        script.write_text(READ_BACK)
+        done = self.python.run([script, self.dsn])
+        assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
 
@@ -148,9 +148,9 @@ def dsn(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def job(tmp_path: Path, ixmp4_python: Path, dsn: str) -> Job:
+def job(tmp_path: Path, ixmp4_warm: Warm, dsn: str) -> Job:
     """Give a job on a platform of each kind."""
-    return Job(tmp_path / "job", ixmp4_python, dsn)
+    return Job(tmp_path / "job", ixmp4_warm, dsn)
 
 
 @pytest.mark.parametrize("make", [annual, categorical, timed])
@@ -201,12 +201,12 @@ def test_another_job_makes_the_next_version_the_default(job: Job, tmp_path: Path
     assert other.result["created"] == {"regions": [], "units": []}
 
 
-@pytest.mark.parametrize(
-    "line", ["import 1/3", "import 2/3", "import 3/3", "committing", "committed"]
-)
-def test_killed_at_any_point_and_continued_it_ends_as_if_undisturbed(job: Job, line: str) -> None:
+@pytest.mark.parametrize("line", ["import 1/3", "import 3/3", "committing", "committed"])
+def test_killed_at_any_point_and_continued_it_ends_as_if_undisturbed(
+    job: Job, ixmp4_python: Path, line: str
+) -> None:
     job.data(annual(scenarios=3), META)
-    process = job.start()
+    process = job.start(ixmp4_python)
     assert process.stdout is not None
     for said in process.stdout:
         if said.startswith(line):
@@ -278,10 +278,10 @@ def test_a_failure_in_the_middle_imports_nothing(failing_at_the_third_run: Job) 
     assert not (job.folder / "import.json").exists()
 
 
-def test_two_jobs_at_once_give_two_versions(job: Job, tmp_path: Path) -> None:
+def test_two_jobs_at_once_give_two_versions(job: Job, tmp_path: Path, ixmp4_python: Path) -> None:
     frame = annual(scenarios=2, regions=20)
     other = Job(tmp_path / "other", job.python, job.dsn, "job-2").data(frame)
-    processes = [job.data(frame).start(), other.start()]
+    processes = [job.data(frame).start(ixmp4_python), other.start(ixmp4_python)]
     said = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     stored = job.stored()
@@ -290,11 +290,12 @@ def test_two_jobs_at_once_give_two_versions(job: Job, tmp_path: Path) -> None:
     assert len(stored["data"]) == 2 * len(frame)
 
 
-def test_a_platform_that_stays_locked_is_an_error_in_time(sqlite_platform: Path, tmp_path: Path,
-                                                          ixmp4_python: Path) -> None:  # fmt: skip
+def test_a_platform_that_stays_locked_is_an_error_in_time(
+    sqlite_platform: Path, tmp_path: Path, ixmp4_warm: Warm
+) -> None:
     import sqlite3
 
-    job = Job(tmp_path / "job", ixmp4_python, f"sqlite:///{sqlite_platform}").data(annual())
+    job = Job(tmp_path / "job", ixmp4_warm, f"sqlite:///{sqlite_platform}").data(annual())
     holder = sqlite3.connect(sqlite_platform, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     assert job.run("--wait", "0.2").returncode == 1
@@ -303,11 +304,11 @@ def test_a_platform_that_stays_locked_is_an_error_in_time(sqlite_platform: Path,
 
 
 def test_a_postgresql_import_does_not_wait_for_ever(
-    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_python: Path
+    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_warm: Warm
 ) -> None:
     import psycopg
 
-    job = Job(tmp_path / "job", ixmp4_python, postgres_dsn).data(annual())
+    job = Job(tmp_path / "job", ixmp4_warm, postgres_dsn).data(annual())
     with psycopg.connect(postgres_dsn.replace("+psycopg", "")) as holder:
         holder.execute("SELECT pg_advisory_xact_lock(%s)", [0x69786D7034])
         assert job.run("--wait", "0.2").returncode == 1
@@ -315,7 +316,7 @@ def test_a_postgresql_import_does_not_wait_for_ever(
 
 
 def test_the_password_appears_nowhere(
-    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_python: Path
+    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_warm: Warm
 ) -> None:
     for dsn, code in [
         (postgres.dsn("nowhere"), "platform_missing"),
@@ -323,7 +324,7 @@ def test_the_password_appears_nowhere(
         (postgres.dsn("platform").replace(str(postgres.folder), "/nowhere"),
          "platform_unreachable"),
     ]:  # fmt: skip
-        job = Job(tmp_path / "job", ixmp4_python, dsn).data(annual())
+        job = Job(tmp_path / "job", ixmp4_warm, dsn).data(annual())
         done = job.run()
         assert (done.returncode, job.error["code"]) == (1, code)
         written = done.stdout + done.stderr + (job.folder / "error.json").read_text()

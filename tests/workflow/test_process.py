@@ -14,6 +14,7 @@ import pytest
 
 from tests.workflow.processing import FILES, KEYS, ROWS, TEMPLATE, Stage, write_files
 from tests.workflow.submitting import HEADER, data_xlsx, xlsx
+from tests.workflow.warm import Warm
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -25,15 +26,9 @@ def python(example_processing_env: Path) -> Path:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, python: Path) -> Stage:
+def stage(tmp_path: Path, processing_warm: Warm) -> Stage:
     """Give the stage on a repository of the usual form."""
-    return Stage(tmp_path, python).repository()
-
-
-@pytest.fixture
-def workbook(tmp_path: Path) -> Path:
-    """Give a workbook that the repository takes."""
-    return data_xlsx(tmp_path / "results.xlsx")  # rows are given where they matter
+    return Stage(tmp_path, processing_warm).repository()
 
 
 def run_workflow(python: Path, workbook: Path, checkout: Path, output: Path) -> Path:
@@ -62,7 +57,9 @@ def assert_equal(ours: pl.DataFrame, theirs: pl.DataFrame) -> None:
     joined = ours.join(theirs, on=keys, how="full", coalesce=True)
     assert len(ours) == len(theirs) == len(joined)
     off = (pl.col("value") - pl.col("value_right")).abs() > 1e-14 * pl.col("value").abs()
-    assert joined.filter(off | pl.col("value").is_null() | pl.col("value_right").is_null()).is_empty()
+    assert joined.filter(
+        off | pl.col("value").is_null() | pl.col("value_right").is_null()
+    ).is_empty()
 
 
 def test_the_example_gives_what_run_workflow_gives(tmp_path: Path, python: Path) -> None:
@@ -73,7 +70,9 @@ def test_the_example_gives_what_run_workflow_gives(tmp_path: Path, python: Path)
     assert done.returncode == 0, done.stderr
     theirs = run_workflow(python, workbook, stage.checkout, tmp_path / "theirs.xlsx")
     assert_equal(stage.data, long(theirs))
-    meta = pl.read_excel(theirs, sheet_name="meta").rename({"Model": "model", "Scenario": "scenario"})
+    meta = pl.read_excel(theirs, sheet_name="meta").rename(
+        {"Model": "model", "Scenario": "scenario"}
+    )
     names = [name for name in meta.columns if name != "exclude"]
     assert len(names) > 2
     for one, other in zip(stage.meta, meta.sort("model", "scenario").to_dicts(), strict=True):
@@ -81,13 +80,16 @@ def test_the_example_gives_what_run_workflow_gives(tmp_path: Path, python: Path)
 
 
 def test_a_sheet_with_subannual_data_gives_what_run_workflow_gives(
-    stage: Stage, tmp_path: Path
+    stage: Stage, python: Path, tmp_path: Path
 ) -> None:
     rows = [(*row[:5], season, *row[5:]) for row in ROWS[:2] for season in ("Summer", "Winter")]
     workbook = data_xlsx(tmp_path / "r.xlsx", rows, (*HEADER[:5], "Subannual", *HEADER[5:]))
-    assert stage.run(workbook).returncode == 0
     assert stage.checkout is not None
-    theirs = run_workflow(stage.python, workbook, stage.checkout, tmp_path / "theirs.xlsx")
+    seasons = "- Summer\n- Winter\n"
+    write_files(stage.checkout, {"definitions/subannual/seasons.yaml": seasons})
+    done = stage.run(workbook)
+    assert done.returncode == 0, done.stderr
+    theirs = run_workflow(python, workbook, stage.checkout, tmp_path / "theirs.xlsx")
     assert_equal(stage.data, long(theirs))
     assert set(stage.data["region"]) == {"World", "m|Asia", "m|Europe"}
 
@@ -139,7 +141,9 @@ def test_everything_refused_is_named_at_once_with_its_rows(stage: Stage, tmp_pat
 
 
 def test_names_that_the_repository_renames_are_no_problem(stage: Stage, tmp_path: Path) -> None:
-    renaming = TEMPLATE.replace("    dsd =", "    df = df.rename(variable={'PE': 'Primary Energy'})\n    dsd =")
+    renaming = TEMPLATE.replace(
+        "    dsd =", "    df = df.rename(variable={'PE': 'Primary Energy'})\n    dsd ="
+    )
     stage.repository(workflow=renaming)
     rows = [(*row[:3], "PE", *row[4:]) for row in ROWS[:2]]
     done = stage.run(data_xlsx(tmp_path / "r.xlsx", rows))
@@ -147,8 +151,12 @@ def test_names_that_the_repository_renames_are_no_problem(stage: Stage, tmp_path
     assert set(stage.data["variable"]) == {"Primary Energy"}
 
 
-def test_a_name_that_the_repository_made_is_said_to_be_its_own(stage: Stage, tmp_path: Path) -> None:
-    renaming = TEMPLATE.replace("    dsd =", "    df = df.rename(variable={'Price': 'Prize'})\n    dsd =")
+def test_a_name_that_the_repository_made_is_said_to_be_its_own(
+    stage: Stage, tmp_path: Path
+) -> None:
+    renaming = TEMPLATE.replace(
+        "    dsd =", "    df = df.rename(variable={'Price': 'Prize'})\n    dsd ="
+    )
     error = stage.repository(workflow=renaming).fails(data_xlsx(tmp_path / "r.xlsx", ROWS))
     assert stage.problems == [("unknown_variable", "Prize", None, None)]
     assert "workflow.py made it" in error["message"]
@@ -257,13 +265,13 @@ def test_the_repository_may_write_clear_loggers_and_print(stage: Stage, tmp_path
 
 
 def test_a_checkout_that_is_gone_is_cloned_at_its_commit(
-    tmp_path: Path, python: Path, git_repository: Any
+    tmp_path: Path, processing_warm: Warm, git_repository: Any
 ) -> None:
     source = git_repository({**FILES, "workflow.py": "def main(df):\n    return df\n"})
     commit = subprocess.run(
         ["git", "-C", source, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    stage = Stage(tmp_path, python)
+    stage = Stage(tmp_path, processing_warm)
     stage.checkout = tmp_path / "gone"
     workbook = data_xlsx(tmp_path / "r.xlsx", ROWS)
     assert stage.run(workbook, f"--repository={source}", f"--commit={commit}").returncode == 0
@@ -303,12 +311,11 @@ dependencies:
 def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give an environment of early 2023: pandas 1.5, pyam 1.7, nomenclature 0.8."""
     from runner.environments import EnvironmentStore
-    from tests.conftest import CACHE, one_at_a_time
+    from tests.conftest import ENVIRONMENTS
 
     file = tmp_path_factory.mktemp("old") / "processing.yaml"
     file.write_text(OLD)
-    with one_at_a_time("old-processing"):
-        return EnvironmentStore(CACHE / "environments").build(file, []) / "bin" / "python"
+    return EnvironmentStore(ENVIRONMENTS).build(file, []) / "bin" / "python"
 
 
 def test_versions_of_2023_process_and_refuse_the_same(tmp_path: Path, old_python: Path) -> None:

@@ -142,9 +142,15 @@ FAULTS: dict[str, tuple[Callable[[Path], Path], str, list[str]]] = {
     "encrypted xlsx": (encrypted_xlsx, "encrypted_file", ["password"]),
     "encrypted zip": (encrypted_zip, "encrypted_file", ["password"]),
     "empty zip": (archive("x.zip"), "empty_archive", []),
-    "two files": (archive("x.zip", **{"a.csv": CSV, "b.csv": CSV}), "several_files", ["a.csv, b.csv"]),
+    "two files": (
+        archive("x.zip", **{"a.csv": CSV, "b.csv": CSV}),
+        "several_files",
+        ["a.csv, b.csv"],
+    ),
     "zip in zip": (
-        archive("x.zip", **{"y.zip": b"PK\x05\x06" + bytes(18)}), "nested_archive", ["y.zip"],
+        archive("x.zip", **{"y.zip": b"PK\x05\x06" + bytes(18)}),
+        "nested_archive",
+        ["y.zip"],
     ),
     "gzip in gzip": (raw("x.csv.gz", gzip.compress(gzip.compress(CSV))), "nested_archive", []),
     "path upwards": (archive("x.zip", **{"../x.csv": CSV}), "unsafe_archive", ["../x.csv"]),
@@ -153,10 +159,14 @@ FAULTS: dict[str, tuple[Callable[[Path], Path], str, list[str]]] = {
     "drive": (archive("x.zip", **{"C:/x.csv": CSV}), "unsafe_archive", []),
     "link": (link_in_zip, "unsafe_archive", ["link"]),
     "no data sheet": (
-        sheets(first=[["a"]], second=[["b"]]), "no_data_sheet", ["'first', 'second'"],
+        sheets(first=[["a"]], second=[["b"]]),
+        "no_data_sheet",
+        ["'first', 'second'"],
     ),
     "two data sheets": (
-        sheets(data_a=DATA, data_b=DATA), "several_data_sheets", ["'data_a', 'data_b'"],
+        sheets(data_a=DATA, data_b=DATA),
+        "several_data_sheets",
+        ["'data_a', 'data_b'"],
     ),
     "two iamc sheets": (sheets(a=DATA, b=DATA, c=[["x"]]), "several_data_sheets", ["'a', 'b'"]),
     "empty sheet": (sheets(data=[]), "no_data", []),
@@ -185,7 +195,9 @@ FAULTS: dict[str, tuple[Callable[[Path], Path], str, list[str]]] = {
         ["C and G"],
     ),
     "latin-1": (
-        raw("x.csv", HEAD.encode() + b"m,s,\xd6sterreich,v,u,1\n"), "wrong_encoding", ["line 2"],
+        raw("x.csv", HEAD.encode() + b"m,s,\xd6sterreich,v,u,1\n"),
+        "wrong_encoding",
+        ["line 2"],
     ),
     "cut utf-8": (raw("x.csv", HEAD.encode() + b"m,s,r,v,u,1\xc3"), "wrong_encoding", ["line 2"]),
     "too many cells": (rows_csv(HEAD + "m,s,r,v,u,1\n\nm,s,r,a,b,u,1\n"), "broken_csv", ["row 4"]),
@@ -277,6 +289,13 @@ def test_a_bomb_that_declares_a_small_size_is_refused(
     assert refused(file).code == "archive_bomb"
 
 
+def test_a_workbook_with_entities_is_refused(tmp_path: Path) -> None:
+    file = data_xlsx(tmp_path / "x.xlsx")
+    content = {n: zipfile.ZipFile(file).read(n) for n in zipfile.ZipFile(file).namelist()}
+    content["xl/workbook.xml"] = b'<!DOCTYPE x [<!ENTITY a "aa">]>' + content["xl/workbook.xml"]
+    assert refused(zipped(file, content)).code == "damaged_file"
+
+
 def test_a_parquet_file_of_endless_rows_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,7 +309,12 @@ def test_a_parquet_file_of_endless_rows_is_refused(
 
 def run_script(file: Path, *, limit: int | None = None) -> subprocess.CompletedProcess[str]:
     work = file.parent / "work"
-    names = {"output": "data.parquet", "meta": "m.parquet", "cells": "c.parquet", "source": "s.json"}
+    names = {
+        "output": "data.parquet",
+        "meta": "m.parquet",
+        "cells": "c.parquet",
+        "source": "s.json",
+    }
     options = [f"--{key}={work / name}" for key, name in names.items()]
     error = file.parent / "error.json"
 

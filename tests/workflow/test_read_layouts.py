@@ -11,8 +11,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from .submitting import HEADER, ROWS, codes, csv_text, data_csv, data_xlsx, run_check, run_read
-from .submitting import xlsx, zipped
+from .submitting import (
+    HEADER,
+    ROWS,
+    codes,
+    csv_text,
+    data_csv,
+    data_xlsx,
+    run_check,
+    run_read,
+    xlsx,
+    zipped,
+)
 
 DATA = [HEADER, *ROWS]
 VALUES = [1.5, 2.0, 0.5]
@@ -143,7 +153,16 @@ def test_indicators_keep_their_types(tmp_path: Path) -> None:
         [],
     )
     assert done.meta.columns[:2] == ["model", "scenario"]
-    types = [pl.Int64, pl.Float64, pl.Boolean, pl.String, pl.String, pl.Float64, pl.Boolean, pl.Int64]
+    types = [
+        pl.Int64,
+        pl.Float64,
+        pl.Boolean,
+        pl.String,
+        pl.String,
+        pl.Float64,
+        pl.Boolean,
+        pl.Int64,
+    ]
     assert done.meta.dtypes[2:] == types
     assert done.meta.rows() == [
         ("m", "s", 1, 1.5, True, "NA", "001", 5e9, False, None),
@@ -160,6 +179,12 @@ def test_an_indicator_of_mixed_kinds_becomes_text_with_a_warning(
     [problem] = [p for p in run_check(done) if p["code"] != "duplicate_meta"]
     assert (problem["code"], problem["severity"]) == ("mixed_meta_types", "warning")
     assert (problem["sheet"], problem["column"], problem["field"]) == ("meta", "C", "x")
+
+
+def test_true_and_false_typed_as_text_are_booleans(tmp_path: Path) -> None:
+    rows = (["m", "s", v] for v in ["True", "FALSE", None, "false"])
+    done = read_meta(tmp_path, ["Model", "Scenario", "exclude"], *rows)
+    assert done.meta["exclude"].to_list() == [True, False, None, False]
 
 
 def test_a_meta_sheet_without_model_is_reported_by_check(tmp_path: Path) -> None:

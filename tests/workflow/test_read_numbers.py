@@ -84,7 +84,7 @@ def test_error_cells_are_kept_with_their_place(tmp_path: Path, quote: str) -> No
     rows = [["m", "s", "a", "v", "u", 1.5, 111], ["m", "s", 222, "v", "u", 3, 4]]
     file = data_xlsx(tmp_path / "x.xlsx", rows)
     changes = {
-        f'<c r="G2" t="n"><v>111</v>': f"<c r={quote}G2{quote} t={quote}e{quote}><v>#N/A</v>",
+        '<c r="G2" t="n"><v>111</v>': f"<c r={quote}G2{quote} t={quote}e{quote}><v>#N/A</v>",
         '<c r="C3" t="n"><v>222</v>': f"<c r={quote}C3{quote} t={quote}e{quote}><v>#REF!</v>",
     }
     done = run_read(patched(file, changes))
@@ -158,9 +158,7 @@ cells = st.one_of(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=6))
 def test_whole_columns_are_read_as_cell_by_cell(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[object, object]]
@@ -172,7 +170,9 @@ def test_whole_columns_are_read_as_cell_by_cell(
     values, odd = twin(file)
     done = run_read(file)
     frame = done.data.filter(pl.col("value").is_not_null())
-    assert {(row, year): v for row, year, v in frame.select("row", "year", "value").rows()} == values
+    assert {
+        (row, year): v for row, year, v in frame.select("row", "year", "value").rows()
+    } == values
     assert {(row, column) for row, column, *_ in done.cells.rows()} == odd
 
 

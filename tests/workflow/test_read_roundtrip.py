@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from .submitting import data_csv, data_xlsx, run_read
 
-Points = dict[tuple[Any, ...], float]  # (model, scenario, region, variable, unit[, subannual], time)
+Points = dict[
+    tuple[Any, ...], float
+]  # (model, scenario, region, variable, unit[, subannual], time)
 
 _ODD_NAMES = ["1", "1.0", "NA", "nan", "null", "TRUE", "=1+1", 'say "x"', "a,b;c", "Ä|€|中", "0012"]
 names = st.one_of(
@@ -23,7 +25,9 @@ names = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=12),
 ).filter(lambda text: text.strip() != "" and "_x" not in text)  # _x0041_ is an escape in xlsx
 # openpyxl writes 16 digits; test_read_numbers.py has numbers of 17
-numbers = st.floats(-1e300, 1e300).map(lambda x: float(f"{x:.15g}")) | st.integers(-(10**15), 10**15)
+numbers = st.floats(-1e300, 1e300).map(lambda x: float(f"{x:.15g}")) | st.integers(
+    -(10**15), 10**15
+)
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(
     lambda moment: moment.replace(microsecond=0)
 )

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 from tests.workflow.platforms import PASSWORD, Server
+from tests.workflow.warm import Warm
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "import_timeseries" / "scripts"
 KEYS = ["model", "scenario", "region", "variable", "unit"]
@@ -21,7 +22,7 @@ ROW = ("m", "s", "World", "Price", "EUR", 2020, 1.0)
 class Stage:
     """The stage VERIFY on a platform."""
 
-    def __init__(self, folder: Path, python: Path) -> None:
+    def __init__(self, folder: Path, python: Warm) -> None:
         self.folder, self.python, self.dsn = folder, python, ""
         self.embedded: Path | None = None
 
@@ -39,12 +40,12 @@ class Stage:
         if self.dsn:
             environment["JOBRUNNER_PLATFORM_DSN"] = self.dsn
         at = [f"--embedded={self.embedded}"] if self.embedded else []
-        return subprocess.run(
-            [self.python, SCRIPTS / "verify.py", "--input", f / "processed.parquet",
+        return self.python.run(
+            [SCRIPTS / "verify.py", "--input", f / "processed.parquet",
              "--meta", f / "meta.parquet", "--source", f / "source.json",
              "--output", f / "verified.json", "--problems", f / "results",
              "--error", f / "error.json", *at, *more],
-            env=environment, capture_output=True, text=True,
+            environment,
         )  # fmt: skip
 
     @property
@@ -65,9 +66,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, ixmp4_python: Path, sqlite_platform: Path) -> Stage:
+def stage(tmp_path: Path, ixmp4_warm: Warm, sqlite_platform: Path) -> Stage:
     """Give the stage on a platform that knows World and EUR."""
-    made = Stage(tmp_path, ixmp4_python)
+    made = Stage(tmp_path, ixmp4_warm)
     with sqlite3.connect(sqlite_platform) as connection:
         connection.execute("INSERT INTO region (name, hierarchy) VALUES ('World', 'common')")
         connection.execute("INSERT INTO unit (name) VALUES ('EUR')")
@@ -83,7 +84,10 @@ def test_data_that_the_platform_takes_pass(stage: Stage) -> None:
 
 
 def test_every_unknown_region_and_unit_is_named_with_the_nearest(stage: Stage) -> None:
-    rows = [("m", "s", "Wrold", "Price", "EUR", 2020, 1.0), ("m", "s", "Mars", "P", "EU", 2020, 1.0)]
+    rows = [
+        ("m", "s", "Wrold", "Price", "EUR", 2020, 1.0),
+        ("m", "s", "Mars", "P", "EU", 2020, 1.0),
+    ]
     assert stage.run(rows).returncode == 1
     assert stage.problems == [
         ("unknown_region", "Mars"), ("unknown_region", "Wrold"), ("unknown_unit", "EU"),
@@ -164,13 +168,13 @@ def test_two_jobs_at_once_create_the_embedded_platform_once(
 
 
 def test_an_older_embedded_platform_is_upgraded_and_any_other_refused(
-    stage: Stage, sqlite_platform: Path
+    stage: Stage, sqlite_platform: Path, ixmp4_python: Path
 ) -> None:
     downgrade = (
         "import sys; from ixmp4.db import get_alembic_controller as c;"
         "c(sys.argv[1]).downgrade_database('-1')"
     )
-    subprocess.run([stage.python, "-c", downgrade, stage.dsn], check=True)
+    subprocess.run([ixmp4_python, "-c", downgrade, stage.dsn], check=True)
     assert stage.run([ROW]).returncode == 1
     assert stage.error["code"] == "platform_revision"
     stage.dsn, stage.embedded = "", sqlite_platform
@@ -179,16 +183,16 @@ def test_an_older_embedded_platform_is_upgraded_and_any_other_refused(
     assert "upgrading the platform" in done.stdout
 
 
-def test_a_platform_file_that_is_not_there_is_not_made(tmp_path: Path, ixmp4_python: Path) -> None:
-    stage = Stage(tmp_path, ixmp4_python)
+def test_a_platform_file_that_is_not_there_is_not_made(tmp_path: Path, ixmp4_warm: Warm) -> None:
+    stage = Stage(tmp_path, ixmp4_warm)
     stage.dsn = f"sqlite:///{tmp_path}/nowhere.db"
     assert stage.run([ROW]).returncode == 1
     assert stage.error["code"] == "platform_missing"
     assert not (tmp_path / "nowhere.db").exists()
 
 
-def test_a_database_that_is_no_platform_is_refused(tmp_path: Path, ixmp4_python: Path) -> None:
-    stage = Stage(tmp_path, ixmp4_python)
+def test_a_database_that_is_no_platform_is_refused(tmp_path: Path, ixmp4_warm: Warm) -> None:
+    stage = Stage(tmp_path, ixmp4_warm)
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)").connection.close()
     stage.dsn = f"sqlite:///{tmp_path}/other.db"
     assert stage.run([ROW]).returncode == 1
@@ -196,9 +200,9 @@ def test_a_database_that_is_no_platform_is_refused(tmp_path: Path, ixmp4_python:
 
 
 def test_a_reader_of_a_postgresql_platform_is_told_so_before_the_import(
-    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_python: Path
+    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_warm: Warm
 ) -> None:
-    stage = Stage(tmp_path, ixmp4_python)
+    stage = Stage(tmp_path, ixmp4_warm)
     postgres.sql("postgres", "DROP ROLE IF EXISTS reader")
     postgres.sql(
         "platform", f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'",
@@ -214,7 +218,7 @@ def test_a_reader_of_a_postgresql_platform_is_told_so_before_the_import(
     postgres.sql("platform", "DROP OWNED BY reader", "DROP ROLE reader")
 
 
-def test_without_a_platform_it_says_what_to_set(tmp_path: Path, ixmp4_python: Path) -> None:
-    stage = Stage(tmp_path, ixmp4_python)
+def test_without_a_platform_it_says_what_to_set(tmp_path: Path, ixmp4_warm: Warm) -> None:
+    stage = Stage(tmp_path, ixmp4_warm)
     assert stage.run([ROW]).returncode == 1
     assert stage.error["code"] == "no_platform"

@@ -114,7 +114,16 @@ def test_the_example_with_mistakes_names_every_mistake_and_stores_nothing(job: J
 
 def test_a_bare_snakemake_does_the_same_on_the_same_directory(tmp_path: Path) -> None:
     """With nothing of the runner but the stand-in's folder on PATH."""
-    command = [sys.executable, "-m", "runner", "run", "import_timeseries", "--json", "--until", "read"]
+    command = [
+        sys.executable,
+        "-m",
+        "runner",
+        "run",
+        "import_timeseries",
+        "--json",
+        "--until",
+        "read",
+    ]
     command += ["--home", str(tmp_path / "home")]
     command += ["--input", f"workbook={EXAMPLES / 'example-workbook.xlsx'}"]
     document = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)

@@ -19,11 +19,14 @@ from stagekit.program import redact
 CONNECT_TIMEOUT = 15  # seconds
 
 KNOWN_REVISIONS = frozenset(
-    "081bbda6bb7b 0b45de1602a6 0d73f7467dab 1e5554a164e6 84b534bbc858 86fd6ecaae8a 87987b875e9b "
-    "8b0797ebf42f 8fd96526b04f 914991d09f59 9596778a8150 97ba231770e2 ad25c5b542c4 ad8eabea98b9 "
-    "bc2e195788ba c29289ced488 c71efc396d2b d66a8276ba0a da1fba23f206 e189ffe6a65e "
-    "fbda0eb90f37".split()
-)
+    {
+        "081bbda6bb7b", "0b45de1602a6", "0d73f7467dab", "1e5554a164e6", "84b534bbc858",
+        "86fd6ecaae8a", "87987b875e9b", "8b0797ebf42f", "8fd96526b04f", "914991d09f59",
+        "9596778a8150", "97ba231770e2", "ad25c5b542c4", "ad8eabea98b9", "bc2e195788ba",
+        "c29289ced488", "c71efc396d2b", "d66a8276ba0a", "da1fba23f206", "e189ffe6a65e",
+        "fbda0eb90f37",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

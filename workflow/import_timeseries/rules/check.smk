@@ -1,3 +1,6 @@
+# results/problems.json and .csv, which check, process and verify write, are declared nowhere:
+# Snakemake removes the outputs of a rule that fails, when they matter most, and empties the logs
+# of a rule before it starts, with what earlier stages found.
 rule check:
     input:
         data=rules.read.output.data,
@@ -8,10 +11,6 @@ rule check:
         "work/checked.json",
     log:
         "logs/check.log",
-        error="logs/check.error.json",
-        # not outputs: Snakemake would remove them when the check fails, when they matter most
-        problems="results/problems.json",
-        table="results/problems.csv",
     conda:
         "../../../envs/polars.yaml"
     params:
@@ -21,4 +20,4 @@ rule check:
         "python $WORKFLOW/import_timeseries/scripts/check.py --input {input.data}"
         " --meta {input.meta} --source {input.source} --cells {input.cells} --output {output}"
         " --problems results --listed {params.listed} {params.names}"
-        " --error {log.error} > {log[0]} 2>&1"
+        " --error logs/check.error.json > {log} 2>&1"

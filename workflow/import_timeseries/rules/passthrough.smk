@@ -9,12 +9,9 @@ rule process:
         meta="results/processed_meta.parquet",
     log:
         "logs/process.log",
-        error="logs/process.error.json",
-        problems="results/problems.json",
-        table="results/problems.csv",
     conda:
         "../../../envs/polars.yaml"
     shell:
         "python $WORKFLOW/import_timeseries/scripts/passthrough.py --input {input.data}"
         " --meta {input.meta} --output {output.data} --processed-meta {output.meta}"
-        " --problems results --error {log.error} > {log[0]} 2>&1"
+        " --problems results --error logs/process.error.json > {log} 2>&1"

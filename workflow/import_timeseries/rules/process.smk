@@ -11,9 +11,6 @@ rule process:
         meta="results/processed_meta.parquet",
     log:
         "logs/process.log",
-        error="logs/process.error.json",
-        problems="results/problems.json",
-        table="results/problems.csv",
     conda:
         processing.get("environment", "../../../envs/modules.yaml")
     params:
@@ -30,4 +27,4 @@ rule process:
         " --meta {input.meta} --source {input.source} --output {output.data}"
         " --processed-meta {output.meta} --problems results --scratch work/processing"
         " {params.checkout} {params.repository} {params.commit} {params.entry} {params.git}"
-        " {params.modules} --listed {params.listed} --error {log.error} > {log[0]} 2>&1"
+        " {params.modules} --listed {params.listed} --error logs/process.error.json > {log} 2>&1"

@@ -8,7 +8,6 @@ rule read:
         cells="work/cells.parquet",
     log:
         "logs/read.log",
-        error="logs/read.error.json",
     conda:
         "../../../envs/polars.yaml"
     params:
@@ -16,4 +15,4 @@ rule read:
     shell:
         "python $WORKFLOW/import_timeseries/scripts/read.py --input {input.workbook:q}"
         " --output {output.data} --meta {output.meta} --source {output.source}"
-        " --cells {output.cells} {params.sheet} --error {log.error} > {log[0]} 2>&1"
+        " --cells {output.cells} {params.sheet} --error logs/read.error.json > {log} 2>&1"

@@ -11,7 +11,6 @@ rule report:
         summary="results/summary.json",
     log:
         "logs/report.log",
-        error="logs/report.error.json",
     conda:
         "../../../envs/report.yaml"
     shell:
@@ -19,4 +18,4 @@ rule report:
         " --source {input.source} --processed {input.processed}"
         " --processed-meta {input.processed_meta} --verified {input.verified}"
         " --imported {input.imported} --problems results/problems.json --job job.yaml"
-        " --output {output.html} --summary {output.summary} --error {log.error} > {log[0]} 2>&1"
+        " --output {output.html} --summary {output.summary} --error logs/report.error.json > {log} 2>&1"

@@ -7,9 +7,6 @@ rule verify:
         "work/verified.json",
     log:
         "logs/verify.log",
-        error="logs/verify.error.json",
-        problems="results/problems.json",
-        table="results/problems.csv",
     conda:
         "../../../envs/ixmp4.yaml"
     params:
@@ -18,7 +15,7 @@ rule verify:
     shell:
         "python $WORKFLOW/import_timeseries/scripts/verify.py --input {input.data}"
         " --meta {input.meta} --source {input.source} --output {output} --problems results"
-        " {params.platform} --listed {params.listed} --error {log.error} > {log[0]} 2>&1"
+        " {params.platform} --listed {params.listed} --error logs/verify.error.json > {log} 2>&1"
 
 
 # Runs that carry this job's mark are found again, so that it stores once however often it starts.
@@ -31,7 +28,6 @@ rule import:
         "results/import.json",
     log:
         "logs/import.log",
-        error="logs/import.error.json",
     conda:
         "../../../envs/ixmp4.yaml"
     params:
@@ -40,4 +36,4 @@ rule import:
     shell:
         "python $WORKFLOW/import_timeseries/scripts/import_runs.py --input {input.data}"
         " --meta {input.meta} --verified {input.verified} --output {output} --job {params.job}"
-        " {params.platform} --error {log.error} > {log[0]} 2>&1"
+        " {params.platform} --error logs/import.error.json > {log} 2>&1"

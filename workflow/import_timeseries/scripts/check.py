@@ -11,17 +11,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
-from checking.cells import odd_cells  # noqa: E402
-from checking.definitions import definition_notes  # noqa: E402
-from checking.indicators import indicator_problems  # noqa: E402
-from checking.message import line, summary  # noqa: E402
-from checking.names import platform_problems  # noqa: E402
-from checking.rows import duplicates, incomplete_rows, long_names  # noqa: E402
-from checking.submission import Submission, load_submission  # noqa: E402
-from stagekit import program  # noqa: E402
-from stagekit.files import write_json  # noqa: E402
-from stagekit.platform_names import read_names  # noqa: E402
-from stagekit.problems import Problem, StageError, record  # noqa: E402
+from checking.cells import odd_cells
+from checking.definitions import definition_notes
+from checking.indicators import indicator_problems
+from checking.message import line, summary
+from checking.names import platform_problems
+from checking.rows import duplicates, incomplete_rows, long_names
+from checking.submission import Submission, load_submission
+from stagekit import program
+from stagekit.files import write_json
+from stagekit.platform_names import read_names
+from stagekit.problems import Problem, StageError, record
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

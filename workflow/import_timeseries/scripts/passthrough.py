@@ -11,10 +11,10 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
-from stagekit import program  # noqa: E402
-from stagekit.problems import Problem, record  # noqa: E402
-from stagekit.tables import read_parquet, write_parquet  # noqa: E402
-from stagekit.units import DIMENSIONLESS, for_platform, stored_differently  # noqa: E402
+from stagekit import program
+from stagekit.problems import Problem, record
+from stagekit.tables import read_parquet, write_parquet
+from stagekit.units import DIMENSIONLESS, for_platform, stored_differently
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,7 +37,9 @@ def main(args: argparse.Namespace) -> None:
     units = {unit: for_platform(unit) for unit in data["unit"].unique().to_list()}
     data = data.with_columns(pl.col("unit").replace_strict(units, return_dtype=pl.String))
     data = data.sort([name for name in data.columns if name != "value"])
-    meta = meta.join(data.select("model", "scenario").unique(), on=["model", "scenario"], how="semi")
+    meta = meta.join(
+        data.select("model", "scenario").unique(), on=["model", "scenario"], how="semi"
+    )
     problems: list[Problem] = [stored_differently(changed)] if changed else []
     try:
         write_parquet(data, args.output)

@@ -52,17 +52,16 @@ def _process(args: argparse.Namespace) -> list[Problem]:
         base.mkdir(parents=True)
     started = time.monotonic()
     import processing_data as data
+    import processing_modules
 
     source = data.Source(args.input, where.get("utc_offset"))
-    submitted = data.read_meta(args.meta)
-    df = data.as_iamframe(source.series(), submitted)
+    submitted = data.Submitted(args.meta)
+    df = data.as_iamframe(source.series(), submitted.table)
     print(f"{len(source.value):,} datapoints loaded in {time.monotonic() - started:.1f} s")
     if base != args.scratch:
         df = _run_entry(args, base, df, source, where)
     gc.enable()
     if args.modules:
-        import processing_modules
-
         for number, module in enumerate(json.loads(args.modules), start=1):
             df = processing_modules.run(module, number, df, args.scratch / "modules", base)
     warnings = _write(args, df, submitted)

@@ -85,9 +85,26 @@ class Source:
         return self._places[name]
 
 
-def read_meta(path: Path) -> pd.DataFrame:
-    """Read ``work/meta.parquet`` with model and scenario as index."""
-    return pq.read_table(path).to_pandas().set_index(INDEX)
+class Submitted:
+    """The meta indicators as READ left them.
+
+    Parameters
+    ----------
+    path : Path
+        ``work/meta.parquet``.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        They, with model and scenario as index.
+    whole : set of str
+        Indicators that are whole numbers: pandas makes floats of them where cells are empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        table = pq.read_table(path)
+        self.table = table.to_pandas().set_index(INDEX)
+        self.whole = {field.name for field in table.schema if pa.types.is_integer(field.type)}
 
 
 def as_iamframe(series: pd.Series, meta: pd.DataFrame) -> Any:
@@ -153,27 +170,30 @@ def tidy(df: Any) -> pd.DataFrame:
     return data[[*names, "value"]].sort_values(names, kind="stable").reset_index(drop=True)
 
 
-def tidy_meta(df: Any, submitted: pd.DataFrame) -> pd.DataFrame:
+def tidy_meta(df: Any, submitted: Submitted) -> pd.DataFrame:
     """Give the meta indicators of an IamDataFrame as ``results/processed_meta.parquet`` has them.
 
     Parameters
     ----------
     df : pyam.IamDataFrame
         The processed data.
-    submitted : pandas.DataFrame
-        What was submitted: whole numbers that pandas made floats become whole numbers again, and
-        ``exclude`` is kept if it was given.
+    submitted : Submitted
+        What was submitted. A scenario submitted as excluded stays so: region processing makes new
+        objects and forgets it.
     """
     meta = df.meta.copy()
     meta.columns = [str(column) for column in meta.columns]
     exclude = df.exclude if pyam_has_exclude() else meta.pop("exclude")
-    for name in meta.columns:
-        given = submitted[name] if name in submitted.columns else None
-        if given is not None and str(given.dtype).lower().startswith("int"):
-            meta[name] = meta[name].astype("Int64")
     exclude = exclude.reindex(meta.index).fillna(False).astype(bool)
-    if "exclude" in submitted.columns or exclude.any():
-        meta["exclude"] = exclude
+    for name in meta.columns:
+        if name in submitted.whole and (meta[name].dropna() % 1 == 0).all():
+            meta[name] = meta[name].astype("Int64")
+        elif pd.api.types.is_datetime64_any_dtype(meta[name]):
+            meta[name] = meta[name].map(lambda moment: moment.isoformat(), na_action="ignore")
+    if "exclude" in submitted.table.columns or exclude.any():
+        given = submitted.table.get("exclude", pd.Series(dtype=bool)).dropna()
+        excluded = {pair for pair, flag in given.items() if flag}
+        meta["exclude"] = exclude | meta.index.isin(excluded)
     return meta.sort_index().reset_index()
 
 

@@ -1,4 +1,4 @@
-"""Stage read: the submitted file becomes one tidy table, its meta indicators, and its description."""
+"""Stage read: the submitted file becomes a tidy table, its meta indicators, a description."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
-from reading.cells import CELLS  # noqa: E402
-from reading.choose import data_sheet, meta_sheet  # noqa: E402
-from reading.delimited import load_csv  # noqa: E402
-from reading.excel import Workbook  # noqa: E402
-from reading.layout import Layout, find_layout  # noqa: E402
-from reading.meta import Meta, no_meta, read_meta  # noqa: E402
-from reading.parquet import load_parquet  # noqa: E402
-from reading.table import Table, blank_to_null  # noqa: E402
-from reading.tidy import Tidy, tidy  # noqa: E402
-from reading.unpack import Source, opened  # noqa: E402
-from stagekit import program  # noqa: E402
-from stagekit.files import write_json  # noqa: E402
-from stagekit.problems import Problem, StageError  # noqa: E402
-from stagekit.tables import write_parquet  # noqa: E402
+from reading.cells import CELLS
+from reading.choose import data_sheet, meta_sheet
+from reading.delimited import load_csv
+from reading.excel import Workbook
+from reading.layout import Layout, find_layout
+from reading.meta import Meta, no_meta, read_meta
+from reading.parquet import load_parquet
+from reading.table import Table, blank_to_null
+from reading.tidy import Tidy, tidy
+from reading.unpack import Source, opened
+from stagekit import program
+from stagekit.files import write_json
+from stagekit.problems import Problem, StageError
+from stagekit.tables import write_parquet
 
 __all__ = ["CELLS", "main", "parse"]
 
@@ -57,7 +57,9 @@ def main(args: argparse.Namespace) -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         source = stack.enter_context(opened(args.input, scratch))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".reading-", dir=scratch)))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix=".reading-", dir=scratch))
+        )
         table, meta, sheets = _load(source, args.sheet or None, folder)
         layout = find_layout(table)
         read = tidy(table, layout)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import polars as pl
+from stagekit.problems import Problem
 
 from checking.submission import Submission
-from stagekit.problems import Problem
 
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d+(\.\d{3})*,\d+")
@@ -17,7 +17,7 @@ _KINDS = {
     "error": ("error_value", "The cell holds the error {value}: write a value or leave it empty."),
     "missing": (
         "missing_value",
-        "The cell is empty; in the long layout each row needs a {field}: fill it or delete the row.",
+        "The cell is empty; in the long layout each row needs a {field}: fill it or delete it.",
     ),
     "year": ("invalid_year", "{value!r} is no year of four digits."),
     "time": (

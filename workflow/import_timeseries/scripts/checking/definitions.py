@@ -1,7 +1,7 @@
 """Names that a processing repository's definitions do not know: an early note, never more.
 
 What the definitions allow is for the repository's own code to say. They are read lightly here
-(nomenclature's YAML: codes, tags, wildcards); wherever something is not understood, nothing is said.
+(nomenclature's YAML: codes, tags, wildcards); what is not understood is passed over in silence.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from stagekit.problems import Problem
 
 from checking.names import did_you_mean, names_of, nearest, rows_by_name
 from checking.submission import Submission
-from stagekit.problems import Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = re.compile(r"\\\{.*?\\\}|\\\*")
@@ -92,7 +92,7 @@ def _known(checkout: Path, field: str) -> set[str]:
 
 
 def _load(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a safe one)
 
 
 def _refuse_further_sources(checkout: Path, field: str) -> None:

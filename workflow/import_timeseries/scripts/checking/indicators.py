@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import polars as pl
+from stagekit.problems import Problem
 
 from checking.submission import Submission
-from stagekit.problems import Problem
 
 RESERVED = ("model", "scenario", "id", "version", "is_default")  # ixmp4.data.meta.repositories
 LONGEST_TEXT = 1023  # characters, of names and of values; PostgreSQL refuses more

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 import polars as pl
 from rapidfuzz import fuzz, process, utils
-
-from checking.submission import Submission
 from stagekit.platform_names import PlatformNames
 from stagekit.problems import Problem
 from stagekit.units import for_platform
+
+from checking.submission import Submission
 
 SUGGESTIONS = 3
 NEAR_ENOUGH = 60.0  # per cent of likeness
@@ -105,5 +105,3 @@ def did_you_mean(near: Sequence[str]) -> str:
         return ""
     shown = [repr(name) for name in near]
     return f" Did you mean {' or '.join(shown)}?"
-
-

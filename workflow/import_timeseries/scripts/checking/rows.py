@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import polars as pl
-
-from checking.submission import Submission
 from stagekit.problems import Problem
 from stagekit.units import for_platform
+
+from checking.submission import Submission
 
 LONGEST_NAME = 255  # what ixmp4 stores of a model, scenario, region, variable or unit
 _OPTIONAL = ("unit",)

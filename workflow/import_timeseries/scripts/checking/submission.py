@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-
 from stagekit.problems import Problem, Severity, StageError, ranges
 from stagekit.tables import read_parquet
 

@@ -25,13 +25,17 @@ def all_cells(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 def odd_texts(table: Table, column: int, text: pl.Series, kind: str = "text") -> pl.DataFrame:
     """Give the cells of a column for which `text` is not null."""
-    frame = pl.DataFrame({"row": table.rows(), "value": text}, schema_overrides={"value": pl.String})
+    frame = pl.DataFrame(
+        {"row": table.rows(), "value": text}, schema_overrides={"value": pl.String}
+    )
     return _describe(table, column, frame.filter(pl.col("value").is_not_null()), kind)
 
 
 def missing_cells(table: Table, column: int, where: pl.Series) -> pl.DataFrame:
     """Give the cells of a column that are empty although they must not be."""
-    frame = pl.DataFrame({"row": table.rows(), "value": None}, schema_overrides={"value": pl.String})
+    frame = pl.DataFrame(
+        {"row": table.rows(), "value": None}, schema_overrides={"value": pl.String}
+    )
     frame = frame.filter(where)
     return _describe(table, column, frame, "missing")
 

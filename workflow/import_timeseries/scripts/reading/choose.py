@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stagekit.problems import StageError
+
 from reading.excel import Workbook
 from reading.layout import has_iamc_columns
-from stagekit.problems import StageError
 
 
 def data_sheet(book: Workbook, name: str, wanted: str | None) -> str:

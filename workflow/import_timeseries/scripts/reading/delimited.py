@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from stagekit.problems import StageError
 
 from reading.layout import INDEX
 from reading.table import Table
 from reading.unpack import Source
-from stagekit.problems import StageError
 
 SEPARATORS = (",", ";", "\t")
 _HEADER_BYTES = 1 << 20

@@ -9,14 +9,14 @@ from typing import Literal, TypeVar
 
 import fastexcel
 import polars as pl
+from stagekit.problems import StageError
+from stagekit.tables import letters
 
 from reading.bounded import damaged
 from reading.table import Reload, Table
 from reading.unpack import Source
 from reading.xls_cells import xls_cells
 from reading.xlsx_parts import Marks, OddCell, inspect, odd_cells, sheet_parts
-from stagekit.problems import StageError
-from stagekit.tables import letters
 
 HEADER_WITHIN = 100  # rows in which the header must be
 _SUFFIXED = re.compile(r"^(.*)_\d+$")
@@ -159,7 +159,8 @@ class Workbook:
         kind: Literal["string", "float"] | None = None,
     ) -> pl.DataFrame:
         loaded = self._sheet(sheet, header_row, columns, kind)
-        return self._calamine(loaded.to_polars)
+        frame: pl.DataFrame = self._calamine(loaded.to_polars)
+        return frame
 
     def _reloader(self, table: Table) -> Reload:
         sheet, header_row, first = str(table.sheet), table.header_row, table.first_column

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from stagekit.problems import Problem, StageError
+
 from reading.table import Table
 from reading.times import moment, year
-from stagekit.problems import Problem, StageError
 
 INDEX = ("model", "scenario", "region", "variable", "unit")
 TIME_NAMES = ("subannual", "year", "time", "value")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from stagekit.problems import Problem
 
 from reading.table import Table, blank_to_null
-from stagekit.problems import Problem
 
 KEYS = ("model", "scenario")
 _INT_MAX = 2**31 - 1  # a whole number beyond stays a float: ixmp4 stores 32-bit integers
@@ -109,8 +109,8 @@ def _indicator(table: Table, i: int, problems: list[Problem]) -> pl.Series:
     if shown.is_empty():
         return text
     if not _is_mixed(shown):
-        if series.dtype == pl.Boolean:
-            return series
+        if shown.str.to_lowercase().is_in(_BOOLEANS).all():  # also where they were typed as text
+            return text.str.to_lowercase() == "true"
         return _number(series) if series.dtype.is_numeric() else text
     what = f"The meta indicator {table.header[i]!r} mixes kinds of values: all are stored as text."
     problems.append(_problem(table, "mixed_meta_types", what, i, severity="warning"))
@@ -119,7 +119,7 @@ def _indicator(table: Table, i: int, problems: list[Problem]) -> pl.Series:
 
 def _is_mixed(shown: pl.Series) -> bool:
     numbers = shown.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
-    booleans = shown.is_in(_BOOLEANS)
+    booleans = shown.str.to_lowercase().is_in(_BOOLEANS)
     return (numbers | booleans).any() and not (numbers.all() or booleans.all())
 
 

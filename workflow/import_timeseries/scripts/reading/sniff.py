@@ -6,8 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from reading.bounded import open_zip
 from stagekit.problems import StageError
+
+from reading.bounded import open_zip
 
 Kind = Literal["xlsx", "xls", "csv", "gzip", "zip", "parquet"]
 

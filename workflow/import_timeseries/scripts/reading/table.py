@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
+from stagekit.tables import letters
 
 from reading.xlsx_parts import OddCell
-from stagekit.tables import letters
 
 Reload = Callable[[Sequence[int], Literal["string", "float"]], pl.DataFrame]
 

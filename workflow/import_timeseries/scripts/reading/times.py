@@ -6,7 +6,9 @@ import re
 from datetime import UTC, datetime
 
 _YEAR = re.compile(r"\d{4}(\.0*)?")
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s*(Z|[+-]\d{2}:?\d{2})?")
+_MOMENT = re.compile(
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?\s*(Z|[+-]\d{2}:?\d{2})?"
+)
 
 
 def year(text: str) -> int | None:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stagekit.problems import StageError
+
 from reading.bounded import Budget, gzip_chunks, member_chunks, open_zip
 from reading.sniff import ACCEPTED, Kind, kind_of
-from stagekit.problems import StageError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import xlrd
+import xlrd  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from reading.bounded import damaged
 from reading.xlsx_parts import OddCell
