@@ -41,6 +41,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -10,8 +10,16 @@ import pytest
 from runner import launch
 from runner.home import Home
 from runner.launch import Prepared, ProcessingRequest
+from runner.state import JobState
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def finish(prepared: Prepared, **options: object) -> None:
+    """Run an attempt that must succeed; if it does not, show why."""
+    outcome = prepared.start(prepared.options(**options)).wait()
+    state = JobState(prepared.job_type, prepared.job.events.read())
+    assert outcome == "succeeded", (outcome, state.error)
 
 
 @pytest.fixture

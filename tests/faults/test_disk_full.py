@@ -13,6 +13,8 @@ from runner.errors import DiskFull
 from runner.launch import Prepared
 from runner.state import JobState
 
+from .conftest import finish
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -41,9 +43,7 @@ def test_a_full_disk_is_one_clear_error_and_the_job_continues_when_there_is_room
     assert "Free some space" in error["message"]
     assert not (prepared.job.path / "work" / "data.parquet").exists()
     ballast.unlink()
-    last = list(prepared.job.events.read())[-1]["n"]
-    outcome = prepared.start(prepared.options(until="read")).wait()
-    assert outcome == "succeeded", list(prepared.job.events.read(last))
+    finish(prepared, until="read")
 
 
 def test_a_job_that_does_not_fit_on_the_disk_leaves_no_directory(

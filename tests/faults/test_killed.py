@@ -13,6 +13,8 @@ from typing import Any
 from runner.launch import Prepared
 from runner.state import JobState
 
+from .conftest import finish
+
 
 def _kill_in(prepared: Prepared, stage: str) -> str:
     """Start an attempt, kill its leader as soon as `stage` runs, and give the outcome."""
@@ -42,11 +44,11 @@ def test_a_job_whose_leader_is_killed_in_each_stage_ends_as_an_undisturbed_one(
     import_job: Callable[..., Prepared], tmp_path: Path
 ) -> None:
     undisturbed = import_job(tmp_path / "quiet")
-    assert undisturbed.start(undisturbed.options()).wait() == "succeeded"
+    finish(undisturbed)
     disturbed = import_job(tmp_path / "rough")
     for stage in disturbed.job_type.stage_names:
         assert _kill_in(disturbed, stage) == "interrupted", stage
-    assert disturbed.start(disturbed.options()).wait() == "succeeded"
+    finish(disturbed)
     state = JobState(disturbed.job_type, disturbed.job.events.read())
     assert {stage.status for stage in state.stages.values()} == {"succeeded"}
     assert _versions(tmp_path / "rough") == _versions(tmp_path / "quiet")
@@ -61,9 +63,9 @@ def test_importing_again_on_request_makes_no_second_version(
     import_job: Callable[..., Prepared], shared_data: Path, tmp_path: Path
 ) -> None:
     prepared = import_job(tmp_path / "home", shared_data / "pyam_test_df.xlsx")
-    assert prepared.start(prepared.options()).wait() == "succeeded"
+    finish(prepared)
     before, first = _versions(tmp_path / "home"), _result(prepared, "import.json")
-    assert prepared.start(prepared.options(stage="import", only=True)).wait() == "succeeded"
+    finish(prepared, stage="import", only=True)
     assert _versions(tmp_path / "home") == before
     assert _result(prepared, "import.json") == first
 
@@ -73,5 +75,5 @@ def test_the_same_workbook_in_another_job_makes_a_second_version_which_becomes_d
 ) -> None:
     for _ in range(2):
         prepared = import_job(tmp_path / "home", shared_data / "pyam_test_df.xlsx")
-        assert prepared.start(prepared.options()).wait() == "succeeded"
+        finish(prepared)
     assert [row[2:] for row in _versions(tmp_path / "home")] == [(1, 0), (2, 1)] * 2

@@ -9,6 +9,7 @@ from typing import Any
 
 import passthrough
 import polars as pl
+import psycopg
 import pytest
 from stagekit import program
 from stagekit.platform_names import KNOWN_REVISIONS, PlatformNames, read_names
@@ -138,6 +139,20 @@ def test_an_unreachable_server_is_named_without_its_password(
     assert caught.value.code == "platform_unavailable"
     assert "topsecret" not in caught.value.message
     assert caught.value.__cause__ is None
+
+
+def test_what_a_driver_says_is_passed_on_without_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(address: str, **_: object) -> None:
+        raise psycopg.OperationalError(f"cannot use {address}")
+
+    dsn = "postgresql+psycopg://jane:topsecret%21@host/x"
+    monkeypatch.setenv(program.DSN_VARIABLE, dsn)
+    monkeypatch.setattr(psycopg, "connect", failing)
+    with pytest.raises(StageError, match="cannot use postgresql") as caught:
+        read_names(dsn, None)
+    assert "topsecret" not in caught.value.message
 
 
 def test_the_names_of_a_postgresql_platform_are_read(postgres: Server, postgres_dsn: str) -> None:

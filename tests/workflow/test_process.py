@@ -319,7 +319,8 @@ def old_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_versions_of_2023_process_and_refuse_the_same(tmp_path: Path, old_python: Path) -> None:
-    stage = Stage(tmp_path, old_python).repository()
+    of_its_day = TEMPLATE.replace(", dsd=dsd)", ")")
+    stage = Stage(tmp_path, old_python).repository(workflow=of_its_day)
     meta = [("Model", "Scenario", "n", "exclude"), ("m", "s", 3, True)]
     good = xlsx(tmp_path / "good.xlsx", {"data": [HEADER, *ROWS], "meta": meta})
     done = stage.run(good)

@@ -80,6 +80,20 @@ def test_numbers_written_as_text_are_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quote", ['"', "'"])
+def test_columns_may_stand_in_any_order(tmp_path: Path) -> None:
+    header = (2030, "Unit", "Variable", 2020, "Region", "Scenario", "Model")
+    rows = [("x", "u", 1, 0.5, 2, 3, 4), (7, "u", 5, "y", 6, 7, 8)]
+    done = run_read(data_xlsx(tmp_path / "x.xlsx", rows, header))
+    assert done.data.filter(pl.col("value").is_not_null()).sort("row").drop("row").rows() == [
+        ("4", "3", "2", "1", "u", 2020, 0.5),
+        ("8", "7", "6", "5", "u", 2030, 7.0),
+    ]
+    assert done.cells.sort("row").select("row", "column", "value").rows() == [
+        (2, "A", "x"),
+        (3, "D", "y"),
+    ]
+
+
 def test_error_cells_are_kept_with_their_place(tmp_path: Path, quote: str) -> None:
     rows = [["m", "s", "a", "v", "u", 1.5, 111], ["m", "s", 222, "v", "u", 3, 4]]
     file = data_xlsx(tmp_path / "x.xlsx", rows)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _SERVER = """
-import importlib, json, os, runpy, sys, traceback
+import atexit, importlib, json, os, runpy, sys, traceback
 for name in sys.argv[1:]:
     importlib.import_module(name)
 for line in sys.stdin:
@@ -25,6 +25,7 @@ for line in sys.stdin:
     if child == 0:
         for number, (path, mode) in enumerate(task["streams"]):
             os.dup2(os.open(path, mode, 0o644), number)
+        atexit._clear()  # what was registered waits for threads that a fork does not have
         os.environ.clear()
         os.environ.update(task["env"])
         sys.argv = task["argv"]

@@ -194,7 +194,9 @@ def tidy_meta(df: Any, submitted: Submitted) -> pd.DataFrame:
         given = submitted.table.get("exclude", pd.Series(dtype=bool)).dropna()
         excluded = {pair for pair, flag in given.items() if flag}
         meta["exclude"] = exclude | meta.index.isin(excluded)
-    return meta.sort_index().reset_index()
+    known = [name for name in submitted.table.columns if name in meta.columns]
+    order = [*known, *(name for name in meta.columns if name not in known)]
+    return meta[order].sort_index().reset_index()
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from reading.meta import Meta, no_meta, read_meta
 from reading.parquet import load_parquet
 from reading.table import Table, blank_to_null
 from reading.tidy import Tidy, tidy
-from reading.unpack import Source, opened
+from reading.unpack import SCRATCH, Source, opened
 from stagekit import program
 from stagekit.files import write_json
 from stagekit.problems import Problem, StageError
@@ -55,11 +56,11 @@ def main(args: argparse.Namespace) -> None:
     """
     scratch = args.output.parent
     scratch.mkdir(parents=True, exist_ok=True)
+    for left in scratch.glob(f"{SCRATCH}*"):  # of an attempt that was killed
+        shutil.rmtree(left)
     with ExitStack() as stack:
         source = stack.enter_context(opened(args.input, scratch))
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix=".reading-", dir=scratch))
-        )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch)))
         table, meta, sheets = _load(source, args.sheet or None, folder)
         layout = find_layout(table)
         read = tidy(table, layout)

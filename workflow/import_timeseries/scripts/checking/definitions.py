@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from stagekit.nearest import did_you_mean
 from stagekit.problems import Problem
 
-from checking.names import did_you_mean, names_of, nearest, rows_by_name
+from checking.names import Nearest, names_of, rows_by_name
 from checking.submission import Submission
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -55,9 +56,10 @@ def _notes(submission: Submission, field: str, known: set[str]) -> Iterator[Prob
     }
     if not unknown:
         return
+    nearest = Nearest(plain)
     for name, rows in rows_by_name(submission, field):
         if name in unknown:
-            near = nearest(name, plain)
+            near = nearest(name)
             message = (
                 f"The processing repository's definitions do not name the {field} {name!r}: it "
                 f"may rename or refuse it.{did_you_mean(near)}"

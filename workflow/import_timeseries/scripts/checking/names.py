@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import polars as pl
 from rapidfuzz import fuzz, process, utils
+from stagekit.nearest import did_you_mean
 from stagekit.platform_names import PlatformNames
 from stagekit.problems import Problem
 from stagekit.units import for_platform
@@ -14,28 +15,43 @@ from checking.submission import Submission
 
 SUGGESTIONS = 3
 NEAR_ENOUGH = 60.0  # per cent of likeness
+HELPED = 500  # names of a dimension that get suggestions; beyond, it is the wrong list altogether
 
 
-def nearest(name: str, valid: Collection[str]) -> tuple[str, ...]:
-    """Give the valid names that look most like `name`, best first; case does not matter."""
-    found = process.extract(
-        name,
-        sorted(valid),
-        scorer=fuzz.ratio,
-        processor=str.casefold,
-        limit=SUGGESTIONS,
-        score_cutoff=NEAR_ENOUGH,
-    )
-    if not found and utils.default_process(name):  # a word of a longer name
+class Nearest:
+    """Finds the valid names that look most like another; case does not matter.
+
+    Parameters
+    ----------
+    valid : collection of str
+        The valid names.
+    """
+
+    def __init__(self, valid: Collection[str]) -> None:
+        self._names = sorted(valid)
+        self._folded = [name.casefold() for name in self._names]
+        self._words = [utils.default_process(name) for name in self._names]
+        self._left = HELPED
+
+    def __call__(self, name: str) -> tuple[str, ...]:
+        """Give at most `SUGGESTIONS` names, best first."""
+        self._left -= 1
+        if self._left < 0:
+            return ()
         found = process.extract(
-            name,
-            sorted(valid),
-            scorer=fuzz.token_set_ratio,
-            processor=utils.default_process,
+            name.casefold(),
+            self._folded,
+            scorer=fuzz.ratio,
             limit=SUGGESTIONS,
-            score_cutoff=90,
+            score_cutoff=NEAR_ENOUGH,
         )
-    return tuple(match[0] for match in found)
+        words = utils.default_process(name)
+        if not found and words:  # part of a longer name
+            scorer = fuzz.token_set_ratio
+            found = process.extract(
+                words, self._words, scorer=scorer, limit=SUGGESTIONS, score_cutoff=90
+            )
+        return tuple(self._names[place] for _, _, place in found)
 
 
 def rows_by_name(submission: Submission, field: str) -> Iterator[tuple[str, list[int]]]:
@@ -83,6 +99,7 @@ def unknown_names(
     """Describe the names of one dimension that are not known to the platform."""
     if not unknown:
         return
+    nearest = Nearest(known)
     for name, rows in rows_by_name(submission, field):
         if name not in unknown:
             continue
@@ -92,16 +109,8 @@ def unknown_names(
                 f"new_{field}", message, rows, field=field, value=name, severity="note"
             )
             continue
-        near = nearest(name, known)
+        near = nearest(name)
         message = f"The {field} {name!r} does not exist on the platform.{did_you_mean(near)}"
         yield submission.problem(
             f"unknown_{field}", message, rows, field=field, value=name, suggestions=near
         )
-
-
-def did_you_mean(near: Sequence[str]) -> str:
-    """Write suggestions as a sentence."""
-    if not near:
-        return ""
-    shown = [repr(name) for name in near]
-    return f" Did you mean {' or '.join(shown)}?"

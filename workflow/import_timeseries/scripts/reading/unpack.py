@@ -14,6 +14,8 @@ from stagekit.problems import StageError
 from reading.bounded import Budget, gzip_chunks, member_chunks, open_zip
 from reading.sniff import ACCEPTED, Kind, kind_of
 
+SCRATCH = ".reading-"  # how folders for unpacked copies are called
+
 
 @dataclass(frozen=True)
 class Source:
@@ -66,7 +68,7 @@ def opened(path: Path, scratch: Path) -> Iterator[Source]:
         yield source
         return
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=scratch) as folder:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch) as folder:
         if source.kind == "zip":
             source = _from_zip(source, Path(folder) / "member")
         if source.kind == "gzip":

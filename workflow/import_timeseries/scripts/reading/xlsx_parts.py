@@ -166,19 +166,22 @@ def odd_cells(path: Path, part: str, name: str) -> Iterator[OddCell]:
         In the order of the sheet.
     """
     row = column = 0
+    rows: ElementTree.Element | None = None
     try:
         with zipfile.ZipFile(path) as archive, archive.open(part) as stream:
             events = ElementTree.iterparse(stream, ("start", "end"))  # noqa: S314 (no entities)
             for event, element in events:
                 tag = _local(element.tag)
-                if event == "start" and tag == "row":
+                if event == "start" and tag == "sheetData":
+                    rows = element
+                elif event == "start" and tag == "row":
                     row, column = int(element.get("r") or row + 1), -1
                 elif event == "end" and tag == "c":
                     column = _column(element.get("r", "")) if element.get("r") else column + 1
                     if odd := _odd(element, row, column):
                         yield odd
-                elif event == "end" and tag == "row":
-                    element.clear()
+                elif event == "end" and tag == "row" and rows is not None:
+                    rows.clear()  # or the whole sheet stays in memory
     except (ElementTree.ParseError, KeyError, zipfile.BadZipFile, ValueError) as error:
         raise damaged(name, f"{part} cannot be read") from error
 
