@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
-import platform
 import select
 import signal
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runner import __version__, command, leader, outcome, processes
+from runner import command, leader, outcome, processes, record
 from runner.command import RunOptions
 from runner.errors import JobBusy
 from runner.events import Event
-from runner.files import now, read_json, room_on_disk, write_json
+from runner.files import now, read_json
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
 from runner.redact import redact_logs
 
 INTERRUPT_GRACE = 20.0  # seconds for rules to end after an interrupt
 TERMINATE_GRACE = 5.0
-RESERVE = 1 << 17  # bytes
 
 
 class Attempt:
@@ -101,7 +97,7 @@ class Attempt:
             command.warm()
         lock = leader.acquire(job.path)
         try:
-            close_interrupted(job)
+            record.close_interrupted(job)
             _release_snakemake_lock(job, job_type)
             number = len(list(job.attempts.glob("*.json"))) + 1
             for stale in job.logs.glob("*.error.json"):
@@ -111,11 +107,7 @@ class Attempt:
                 job, job_type, options, events=events, attempt=number, conda_prefix=conda_prefix
             )
             mark = {processes.MARK: f"{job.id}:{number}"}
-            with room_on_disk(job.path):
-                _reserve(job).write_bytes(b"\0" * RESERVE)
-                write_json(job.attempts / f"{number}.json", _record(number, argv, options))
-                job.events.append("attempt", source="runner", attempt=number, status="started")
-                job.events.append("status", source="runner", attempt=number, status="running")
+            record.begin(job, number, argv, options)
             pid = leader.fork(
                 lock,
                 number,
@@ -186,9 +178,9 @@ class Attempt:
 
     def _finish(self) -> str:
         path = self.job.attempts / f"{self.number}.json"
-        record = read_json(path)
-        if record["outcome"] is not None:
-            return str(record["outcome"])
+        ended = read_json(path)
+        if ended["outcome"] is not None:
+            return str(ended["outcome"])
         assert self._exit is not None
         code, usage = self._exit
         processes.kill_survivors(f"{self.job.id}:{self.number}")
@@ -196,12 +188,12 @@ class Attempt:
         name = self._told or _outcome_of(code)
         if name in ("failed", "timed_out"):
             self.error = self._find_error(name)
-        record |= {"outcome": name, "exit_code": code, "finished": now(), "error": self.error}
-        record["used"] = {
+        ended |= {"outcome": name, "exit_code": code, "finished": now(), "error": self.error}
+        ended["used"] = {
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
             "largest_process_mb": round(usage.ru_maxrss / 1024, 1),
         }
-        _close(self.job, record)
+        record.close(self.job, ended)
         return name
 
     def _find_error(self, name: str) -> dict[str, Any]:
@@ -224,67 +216,6 @@ def _run(
     return command.run_plain(argv) if plain else command.run_warm(argv)
 
 
-def close_interrupted(job: JobDirectory) -> None:
-    """Give the last attempt its outcome if its supervisor died before it could.
-
-    Call it with the leader's lock held: that proves the leader dead. What it left running on
-    this machine is killed here.
-    """
-    for record in records(job):
-        if record["outcome"] is None:
-            if record["boot_id"] == processes.boot_id():  # this machine, not restarted since
-                processes.kill_survivors(f"{job.id}:{record['attempt']}")
-            record |= {"outcome": "interrupted", "finished": now()}
-            _close(job, record)
-
-
-def records(job: JobDirectory) -> Iterator[dict[str, Any]]:
-    """Give the records of a job's attempts, first to last."""
-    for path in sorted(job.attempts.glob("*.json"), key=lambda p: int(p.stem)):
-        yield read_json(path)
-
-
-def _reserve(job: JobDirectory) -> Path:
-    """Give the file that keeps room to record the outcome when the job fills the disk."""
-    return job.attempts / ".reserve"
-
-
-def _outcome_of(code: int) -> str:
-    if code == 0:
-        return "succeeded"
-    return "interrupted" if code < 0 else "failed"
-
-
-def _close(job: JobDirectory, record: dict[str, Any]) -> None:
-    number, name = record["attempt"], record["outcome"]
-    status = {"timed_out": "failed", "interrupted": "queued"}.get(name, name)
-    error = record.get("error")
-    _reserve(job).unlink(missing_ok=True)
-    job.events.append("attempt", source="runner", attempt=number, status=name)
-    job.events.append("status", source="runner", attempt=number, status=status, error=error)
-    write_json(job.attempts / f"{number}.json", record)
-
-
-def _record(number: int, argv: list[str], options: RunOptions) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    return {
-        "attempt": number,
-        "argv": ["snakemake", *argv],
-        "options": asdict(options),
-        "versions": {
-            "jobrunner": __version__,
-            "snakemake": version("snakemake"),
-            "python": platform.python_version(),
-        },
-        "host": socket.gethostname(),
-        "boot_id": processes.boot_id(),
-        "supervisor": os.getpid(),
-        "started": now(),
-        "outcome": None,
-    }
-
-
 def _release_snakemake_lock(job: JobDirectory, job_type: JobType) -> None:
     """Free Snakemake's own lock; the leader's lock, held by us, proves its holder dead."""
     locks = job.path / ".snakemake" / "locks"
@@ -301,3 +232,9 @@ def _release_snakemake_lock(job: JobDirectory, job_type: JobType) -> None:
         command.in_fork(argv, log.fileno())
     if locks.is_dir() and any(locks.iterdir()):
         raise JobBusy(f"The stale lock of {job.path} could not be released; see logs/job.log.")
+
+
+def _outcome_of(code: int) -> str:
+    if code == 0:
+        return "succeeded"
+    return "interrupted" if code < 0 else "failed"

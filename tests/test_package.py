@@ -55,7 +55,8 @@ def test_a_job_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
 
 def test_the_base_needs_no_web_framework_queue_or_database_driver(installed: Path) -> None:
     python = installed.with_name("python")
-    code = "import importlib.util as u, json, sys; print(json.dumps([n for n in sys.argv[1:] if u.find_spec(n)]))"
+    code = "import importlib.util as u, json, sys\n"
+    code += "print(json.dumps([name for name in sys.argv[1:] if u.find_spec(name)]))"
     unwanted = ["flask", "apiflask", "rq", "redis", "psycopg", "ixmp4", "pyam", "pandas", "polars"]
     answer = subprocess.run([python, "-c", code, *unwanted], capture_output=True, text=True)
     assert json.loads(answer.stdout) == []

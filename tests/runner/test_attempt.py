@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from runner import leader, processes
-from runner.attempt import records
 from runner.errors import InvalidInput, JobBusy
 from runner.launch import Prepared, reopen
+from runner.record import records
 from runner.state import JobState
 
 WAITS = "touch {0}/started; exec sleep 600"

@@ -148,7 +148,7 @@ def test_without_further_repositories_there_is_no_git_configuration(
 
 
 def test_credentials_of_a_further_repository_are_not_recorded(tmp_path: Path) -> None:
-    from runner.companions import Companion
+    from runner.processing.companions import Companion
 
     one = Companion("c", "https://u:secret@h.org/c.git", "main", "0" * 40, tmp_path)
     assert one.as_config()["url"] == "https://h.org/c.git"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from runner import processing, processing_environment
+from runner import processing
 from runner.environments import EnvironmentStore
 from runner.errors import ProcessingFailed
-from runner.processing import PinnedProcessing
+from runner.processing import PinnedProcessing, packages
 from runner.standin import pythons, uvtool
 from runner.standin.pythons import Interpreter
 from tests.runner.environment_helpers import WORKFLOW, Repository, version_of
@@ -234,7 +234,7 @@ def test_an_old_commit_gets_a_python_that_packages_of_its_day_knew(
     new, old = Interpreter("/new", "3.13.1"), Interpreter("/old", "3.11.4")
     monkeypatch.setattr(pythons, "own", lambda: new)
     monkeypatch.setattr(pythons, "installed", lambda: [new, old, Interpreter("/x", "3.9.1")])
-    chosen = {day: processing_environment._interpreter(day) for day in _DAYS}
+    chosen = {day: packages._interpreter(day) for day in _DAYS}
     assert chosen == dict(zip(_DAYS, (new, new, old, old, new), strict=True))
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from runner import immutable, processing, repository
+from runner import processing
 from runner.errors import JobRunnerError, ProcessingFailed
-from runner.processing import PinnedProcessing
+from runner.processing import PinnedProcessing, immutable, repository
 from tests.runner.environment_helpers import WORKFLOW, Repository, output_of, start_python
 
 

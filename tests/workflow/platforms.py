@@ -18,7 +18,10 @@ import pytest
 from tests.workflow.warm import Warm, warm
 
 PASSWORD = "s3cr3t/&?word"  # needs quoting in an address, and must appear nowhere
-UPGRADE = "import sys; from ixmp4.db import get_alembic_controller as c; c(sys.argv[1]).upgrade_database('head')"
+UPGRADE = (
+    "import sys; from ixmp4.db import get_alembic_controller as c;"
+    " c(sys.argv[1]).upgrade_database('head')"
+)
 
 
 @dataclass(frozen=True)

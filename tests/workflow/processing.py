@@ -46,6 +46,12 @@ FILES = {
         "common_regions:\n  - World:\n    - Asia\n    - Europe\n"
     ),
 }
+PATHS = {
+    "workflow": "workflow.py",
+    "variables": "definitions/variable/variables.yaml",
+    "mapping": "mappings/m.yaml",
+    "config": "nomenclature.yaml",
+}
 ROWS = (
     ("m", "s", "Asia", "Primary Energy", "EJ/yr", 1.1, 2.2),
     ("m", "s", "Europe", "Primary Energy", "EJ/yr", 0.7, 0.1),
@@ -72,8 +78,7 @@ class Stage:
         """Make a checkout from `FILES`, with other texts for some: ``workflow`` is workflow.py."""
         files = {**FILES}
         for name, text in changed.items():
-            files[{"workflow": "workflow.py", "variables": "definitions/variable/variables.yaml",
-                   "mapping": "mappings/m.yaml", "config": "nomenclature.yaml"}[name]] = text  # fmt: skip
+            files[PATHS[name]] = text
         self.checkout = write_files(self.folder / "checkout", files)
         return self
 

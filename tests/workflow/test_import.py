@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+
 from tests.workflow.platforms import PASSWORD, Server
 from tests.workflow.warm import Warm
 
@@ -252,7 +253,7 @@ FAILING = {
 
 
 @pytest.fixture
-def failing_at_the_third_run(job: Job, request: pytest.FixtureRequest) -> Iterator[Job]:
+def failing_at_the_third_run(job: Job, request: pytest.FixtureRequest) -> Job:
     """Give a job whose platform fails in the middle of the import."""
     kind = job.dsn.partition("://")[0].partition("+")[0]
     if kind == "sqlite":
@@ -263,7 +264,7 @@ def failing_at_the_third_run(job: Job, request: pytest.FixtureRequest) -> Iterat
         connection.close()
     else:
         request.getfixturevalue("postgres").sql("platform", *FAILING["postgresql"])
-    yield job
+    return job
 
 
 def test_a_failure_in_the_middle_imports_nothing(failing_at_the_third_run: Job) -> None:
@@ -342,3 +343,15 @@ def comparable(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
             time = datetime.fromisoformat(time).replace(tzinfo=None)
         found.append((*(row[k] for k in KEYS), row.get("subannual") or "", time, row["value"]))
     return sorted(found)
+
+
+def test_postgresql_gets_many_datapoints_in_few_statements(
+    postgres: Server, postgres_dsn: str, tmp_path: Path, ixmp4_warm: Warm
+) -> None:
+    frame = annual(scenarios=1, regions=40, years=10)
+    done = Job(tmp_path / "job", ixmp4_warm, postgres_dsn).data(frame).run()
+    assert done.returncode == 0, done.stderr
+    rows = postgres.sql("platform", "SELECT count(*) FROM iamc_datapoint_universal_version")
+    statements = postgres.sql("platform", 'SELECT count(*) FROM "transaction"')
+    assert rows == [(400,)]
+    assert int(str(statements[0][0])) < 100

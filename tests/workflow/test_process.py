@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import stat
 import subprocess
 from pathlib import Path
@@ -185,7 +184,8 @@ def test_required_data_that_are_missing_are_told_in_nomenclatures_words(
     requiring = (
         "from nomenclature import RequiredDataValidator\nfrom pathlib import Path\n"
         "def main(df):\n"
-        "    return RequiredDataValidator.from_file(Path(__file__).parent / 'must.yaml').apply(df)\n"
+        "    file = Path(__file__).parent / 'must.yaml'\n"
+        "    return RequiredDataValidator.from_file(file).apply(df)\n"
     )
     stage.repository(workflow=requiring)
     assert stage.checkout is not None
@@ -196,16 +196,21 @@ def test_required_data_that_are_missing_are_told_in_nomenclatures_words(
     assert "Final Energy" in error["message"]
 
 
+EXTRA = """
+    import pyam
+    data = df.data
+    data["tier"] = "a"
+    return pyam.IamDataFrame(data)
+"""
 BODIES = {
-    "no module": ("    import private_module\n", "module_missing", "needs the module private_module"),
-    "error": ("    x = {}\n    return x['key']\n", "repository_failed", "workflow.py:5): KeyError: 'key'"),
+    "no module": ("    import private_module\n", "module_missing", "the module private_module"),
+    "error": ("    x = {}\n    return x['k']\n", "repository_failed", "py:5): KeyError: 'k'"),
     "exit": ("    import sys\n    sys.exit(7)\n", "repository_exit", "exit code 7"),
     "nothing": ("    return None\n", "wrong_result", "returned nothing"),
     "table": ("    return df.data\n", "wrong_result", "DataFrame and not a pyam.IamDataFrame"),
-    "empty": ("    return df.filter(region='Nowhere')\n", "empty_result", "no datapoints"),
-    "extra": ("    d = df.data\n    d['tier'] = 'a'\n    import pyam\n    return pyam.IamDataFrame(d)\n",
-              "unknown_dimension", "tier"),
-}  # fmt: skip
+    "empty": ("    return df.filter(region='None')\n", "empty_result", "no datapoints"),
+    "extra": (EXTRA, "unknown_dimension", "tier"),
+}
 
 
 @pytest.mark.parametrize("case", BODIES)
@@ -327,7 +332,8 @@ def test_versions_of_2023_process_and_refuse_the_same(tmp_path: Path, old_python
     assert done.returncode == 0, done.stderr
     world = stage.data.filter(pl.col("region") == "World")["value"].to_list()
     assert world == [1.1 + 0.7, 2.2 + 0.1]
-    assert stage.meta == [{"model": "m", "scenario": "s", "n": 3, "exclude": True}]
+    assert stage.meta == [{"model": "m", "scenario": "s", "exclude": True}]
+    assert [problem[0] for problem in stage.problems] == ["meta_dropped"]  # by that nomenclature
     (tmp_path / "results" / "processed.parquet").unlink()
     rows = [*ROWS, ("m", "s", "Aisa", "Primary Enrgy", "EJ/yr", 1, 2),
             ("m", "s", "Asia", "Primary Energy|Coal", "GJ", 1, 2)]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from tests.workflow.platforms import PASSWORD, Server
 from tests.workflow.warm import Warm
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 TABLES = ("iamc_datapoint_universal", "iamc_timeseries")
 _INSERT = re.compile(
-    rf"^INSERT INTO ({'|'.join(TABLES)}) \(([\w, ]+)\) VALUES \(((?:%\((\w+)\)s(?:::[\w ]+)?(?:, )?)+)\)$"
+    rf"^INSERT INTO ({'|'.join(TABLES)}) \(([\w, ]+)\)"
+    r" VALUES \(((?:%\((\w+)\)s(?:::[\w ]+)?(?:, )?)+)\)$"
 )
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 

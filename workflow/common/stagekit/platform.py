@@ -140,7 +140,8 @@ def revision(made: sa.Engine) -> str | None:
     with made.connect() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)
 
 
 def names(made: sa.Engine) -> PlatformNames:
@@ -161,7 +162,8 @@ def check_rights(made: sa.Engine, dsn: str) -> None:
     """
     if made.dialect.name == "sqlite":
         file = Path(str(made.url.database))
-        missing = [] if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) else [file]
+        writable = os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+        missing = [] if writable else [str(file)]
     else:
         ask = sa.text("SELECT has_table_privilege(:name, 'INSERT')")
         with made.connect() as connection:
@@ -177,7 +179,8 @@ def check_rights(made: sa.Engine, dsn: str) -> None:
 def heads() -> set[str]:
     """Give the newest revisions that the installed ixmp4 knows, without importing it."""
     spec = importlib.util.find_spec("ixmp4")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     known: set[str] = set()
     older: set[str] = set()
     for script in Path(spec.origin).parent.glob("db/migrations/versions/*.py"):
@@ -220,7 +223,7 @@ def _upgrade(dsn: str) -> None:
     get_alembic_controller(dsn).upgrade_database("head")
 
 
-def _explain(dsn: str, error: exc.DBAPIError) -> StageError:
+def _explain(dsn: str, error: exc.DBAPIError) -> StageError:  # noqa: PLR0911
     text = redact(str(error.orig)).strip()
     state = getattr(error.orig, "sqlstate", None) or ""
     name = shown(dsn)

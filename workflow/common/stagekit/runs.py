@@ -80,7 +80,9 @@ def writing(engine: sa.Engine, wait: float) -> Iterator[ixmp4.Platform]:
             bind=connection, autoflush=False, join_transaction_mode="create_savepoint"
         )
         transport = DirectTransport(session, ping_database=False, check_alembic_version=False)
-        yield ixmp4.Platform(transport)
+        target = ixmp4.Platform(transport)
+        _insert_only(target)
+        yield target
         session.close()
         print("committing", flush=True)
     print("committed", flush=True)
@@ -139,8 +141,7 @@ def write(
     try:
         with run.transact(marker):
             try:
-                for kind, part in _by_type(data):
-                    run.iamc.add(part, type=kind)
+                run.iamc.add(_typed(data))
                 run.meta = dict(meta)
                 run.set_as_default()
             except Exception as error:  # ixmp4 would revert first, and hide it if that fails
@@ -164,18 +165,28 @@ def retried(attempt: Callable[[], Any], tries: int = 3) -> Any:
     raise AssertionError("unreachable")
 
 
-def _by_type(data: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _insert_only(target: ixmp4.Platform) -> None:
+    """Let ixmp4 insert at once: it would look for each row first, and a new run has none.
+
+    This halves the time of an import; VERIFY has made sure that there are no duplicates.
+    """
+    for service in (target.backend.iamc.datapoints, target.backend.iamc.timeseries):
+        repository = service.pandas
+        repository.upsert = _inserting(repository)
+
+
+def _inserting(repository: Any) -> Callable[..., None]:
+    return lambda frame, key=None: repository.insert(frame)
+
+
+def _typed(data: pd.DataFrame) -> pd.DataFrame:
+    """Say of each datapoint which of ixmp4's types it is; subannual data may have annual ones."""
     if "time" in data.columns:
-        yield "DATETIME", data.rename(columns={"time": "datetime"})
-        return
+        return data.rename(columns={"time": "datetime"}).assign(type="DATETIME")
     if "subannual" not in data.columns:
-        yield "ANNUAL", data.copy()
-        return
-    annual = data["subannual"].isna()
-    if annual.any():
-        yield "ANNUAL", data[annual].drop(columns="subannual")
-    if not annual.all():
-        yield "CATEGORICAL", data[~annual].copy()
+        return data.assign(type="ANNUAL")
+    kinds = data["subannual"].isna().map({True: "ANNUAL", False: "CATEGORICAL"})
+    return data.assign(type=kinds)
 
 
 def _queue(connection: sa.Connection, wait: float) -> None:

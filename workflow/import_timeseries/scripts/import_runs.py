@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
-from stagekit import files, platform, program  # noqa: E402
-from stagekit.problems import StageError  # noqa: E402
+from stagekit import files, platform, program
+from stagekit.problems import StageError
 
 INDEX = ["model", "scenario"]
 
@@ -93,8 +94,8 @@ def indicators(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     found = {}
     for record in pq.read_table(path).to_pylist():
         pair = (record.pop("model"), record.pop("scenario"))
-        values = {n: v for n, v in record.items() if v is not None and v == v}  # NaN is not itself
-        found[pair] = values
+        empty = [n for n, v in record.items() if v is None or (isinstance(v, float) and isnan(v))]
+        found[pair] = {name: value for name, value in record.items() if name not in empty}
     return found
 
 

@@ -20,8 +20,8 @@ SCRIPTS = Path(__file__).resolve().parent
 COMMON = SCRIPTS.parents[1] / "common"
 sys.path.insert(0, str(COMMON))
 
-from stagekit import problems, program, units  # noqa: E402
-from stagekit.problems import Problem, StageError  # noqa: E402
+from stagekit import problems, program, units
+from stagekit.problems import Problem, StageError
 
 BEFORE = ("read", "check")
 
@@ -106,8 +106,13 @@ def _write(args: argparse.Namespace, df: Any, submitted: Any) -> list[Problem]:
         table["unit"] = table["unit"].map(units.for_platform)
         names = [name for name in table.columns if name != "value"]
         table = table.sort_values(names, kind="stable")
+    meta = data.tidy_meta(df, submitted)
+    lost = [name for name in submitted.table.columns if name not in meta.columns]
+    if lost:
+        message = f"Processing dropped the meta indicators {', '.join(lost)}: they are not stored."
+        warnings.append(Problem("meta_dropped", message, "warning", count=len(lost)))
     data.write(args.output, table)
-    data.write(args.processed_meta, data.tidy_meta(df, submitted))
+    data.write(args.processed_meta, meta)
     print(f"{len(table):,} datapoints after processing", flush=True)
     return warnings
 

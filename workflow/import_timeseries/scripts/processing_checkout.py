@@ -57,7 +57,9 @@ def remove(folder: Path) -> None:
 
 
 def _name(repository: str) -> str:
-    path = urlsplit(repository).path if "://" in repository else repository.split(":")[-1]
+    path = (
+        urlsplit(repository).path if "://" in repository else repository.rsplit(":", maxsplit=1)[-1]
+    )
     name = Path(path.rstrip("/")).name
     return name[: -len(".git")] if name.endswith(".git") else name
 

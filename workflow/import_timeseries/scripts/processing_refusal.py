@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pyam
 from processing_data import Source
-from processing_entry import EntryFailed, leaf_messages, said
+from processing_entry import EntryFailed, said
 from stagekit.nearest import did_you_mean, nearest
 from stagekit.problems import Problem, ranges
 
@@ -174,9 +174,9 @@ def _regions(context: Context) -> Found:
 
 def _validated(context: Context) -> Found:
     for table in context.flagged:
-        if "warning_level" in table.columns:
-            table = table[table["warning_level"] == "error"]
         for point in table.to_dict("records"):
+            if point.get("warning_level", "error") != "error":
+                continue
             keys = {n: point[n] for n in ("variable", "model", "scenario", "region")}
             time = "year" if "year" in point else "time"
             problem = Problem(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
-from stagekit import files, platform, problems, program  # noqa: E402
-from stagekit.problems import Problem, StageError  # noqa: E402
+from stagekit import files, platform, problems, program
+from stagekit.problems import Problem, StageError
 
 BEFORE = ("read", "check", "process")
 

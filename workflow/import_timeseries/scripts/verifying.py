@@ -78,10 +78,10 @@ def meta_problems(meta: pd.DataFrame) -> Iterator[Problem]:
                 yield Problem("illegal_meta_value", message, field=name, value=shown)
 
 
-def _fault(value: Any) -> str | None:
-    if isinstance(value, (list, tuple, dict)) or hasattr(value, "__array__") and value.ndim:
+def _fault(value: Any) -> str | None:  # noqa: PLR0911
+    if isinstance(value, (list, tuple, dict)) or (hasattr(value, "__array__") and value.ndim):
         return "is a list, which cannot be stored"
-    if value is None or value is pd.NA or value != value:
+    if pd.isna(value):
         return None
     if isinstance(value, str):
         long = len(value) > LONGEST_TEXT

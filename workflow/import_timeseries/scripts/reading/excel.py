@@ -15,7 +15,6 @@ from stagekit.tables import letters
 from reading.bounded import damaged
 from reading.table import Reload, Table
 from reading.unpack import Source
-from reading.xls_cells import xls_cells
 from reading.xlsx_parts import Marks, OddCell, inspect, odd_cells, sheet_parts
 
 HEADER_WITHIN = 100  # rows in which the header must be
@@ -186,6 +185,8 @@ class Workbook:
         path, name = self._source.path, self._source.name
         if self._is_xlsx:
             return list(odd_cells(path, self._parts.get(sheet, ""), name))
+        from reading.xls_cells import xls_cells  # only where there is such a workbook
+
         return list(xls_cells(path, sheet, name))
 
 

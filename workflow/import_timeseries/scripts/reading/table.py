@@ -106,8 +106,7 @@ class Table:
     ) -> dict[int, pl.Series]:
         if not columns or self.reload is None:
             return {}
-        ordered = sorted(columns)  # they come in the order of the sheet
-        return dict(zip(ordered, self.reload(ordered, kind).get_columns(), strict=True))
+        return dict(zip(columns, self.reload(columns, kind).get_columns(), strict=True))
 
 
 def blank_to_null(series: pl.Series) -> pl.Series:

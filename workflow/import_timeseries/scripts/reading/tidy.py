@@ -57,12 +57,13 @@ def _index(table: Table, layout: Layout) -> pl.DataFrame:
 def _from_wide(table: Table, layout: Layout) -> Tidy:
     index = _index(table, layout)
     errors = error_cells(table)
-    values, bad = [], []
+    known = [table.letter(i) for i in (*layout.index.values(), *layout.times)]
+    values, bad = [], [errors.filter(pl.col("column").is_in(known))]
     numbers = table.numbers(list(layout.times))
     for (i, time), (good, text) in zip(layout.times.items(), numbers, strict=True):
         values.append(good.alias(str(_stamp(time))))
-        bad += [odd_texts(table, i, text), errors.filter(pl.col("column") == table.letter(i))]
-    bad += [errors.filter(pl.col("column") == table.letter(i)) for i in layout.index.values()]
+        if text.null_count() < len(text):
+            bad.append(odd_texts(table, i, text))
     cells = all_cells(bad)
     wide = index.hstack(values)
     points = sum(len(series) - series.null_count() for series in values)

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from runner.errors import EnvironmentFailed, ProcessingFailed
 from runner.files import atomic
-from runner.requirement_files import LISTING, read_requirements
+from runner.processing.requirement_files import LISTING, read_requirements
 from runner.standin import locks, pythons, uvtool
 from runner.standin.pythons import Interpreter
 from runner.standin.requirements import options_and_packages

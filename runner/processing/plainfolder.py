@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
-from runner import gittool
 from runner.errors import ProcessingFailed
 from runner.files import sha256
+from runner.processing import gittool
 
 _IGNORED = {".git", ".snakemake", "__pycache__", ".ipynb_checkpoints", ".venv", ".pytest_cache"}
 _IGNORED |= {".mypy_cache", ".ruff_cache", ".DS_Store"}

@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
-from runner import gittool
 from runner.errors import ProcessingFailed
 from runner.files import atomic
-from runner.repository import Mirror
+from runner.processing import gittool
+from runner.processing.repository import Mirror
 
 CONFIGURATION = "nomenclature.yaml"
 _NAME = re.compile(r"^(?![.-])[\w.-]+(/(?![.-])[\w.-]+)*$")

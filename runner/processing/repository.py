@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from runner import gittool
 from runner.errors import ProcessingFailed
-from runner.gittool import Address
+from runner.processing import gittool
+from runner.processing.gittool import Address
 from runner.standin.locking import exclusive
 
 _REVISION = re.compile(

@@ -21,11 +21,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from runner import companions, entrypoint, gittool, plainfolder, processing_environment
-from runner.companions import Companion
 from runner.errors import ProcessingFailed
-from runner.immutable import locked, once, set_writable
-from runner.repository import Mirror, short_name
+from runner.processing import companions, entrypoint, gittool, packages, plainfolder
+from runner.processing.companions import Companion
+from runner.processing.immutable import locked, once, set_writable
+from runner.processing.repository import Mirror, short_name
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LFS_SIZE = 1024  # a pointer has about 130 bytes
@@ -166,7 +166,7 @@ def _prepare(
     further = companions.pin(plain, store / "mirrors", found.repository)
     checkout, git_config = _with_companions(found.folder, further, store)
     with locked(store, found.folder.name):
-        environment, notes = processing_environment.ensure(
+        environment, notes = packages.ensure(
             found.folder,
             plain,
             repository=found.repository,
