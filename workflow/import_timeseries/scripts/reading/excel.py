@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 import fastexcel
@@ -15,7 +17,7 @@ from stagekit.tables import letters
 from reading.bounded import damaged
 from reading.table import Reload, Table
 from reading.unpack import Source
-from reading.xlsx_parts import Marks, OddCell, inspect, odd_cells, sheet_parts
+from reading.xlsx_parts import Marks, OddCell, inspect, odd_cells, sheet_parts, verify
 
 HEADER_WITHIN = 100  # rows in which the header must be
 _SUFFIXED = re.compile(r"^(.*)_\d+$")
@@ -41,10 +43,14 @@ class Workbook:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._is_xlsx = source.kind == "xlsx"
-        self._marks: dict[str, Marks] = {}
+        self._marks: Future[dict[str, Marks]] | None = None
         self._parts: dict[str, str] = {}
         if self._is_xlsx:
-            self._marks = inspect(source.path, source.budget)
+            verify(source.path, source.budget)
+            # beside calamine, which leaves the interpreter to others while it works
+            pool, again = ThreadPoolExecutor(1), replace(source.budget, used=0)
+            self._marks = pool.submit(inspect, source.path, again)
+            pool.shutdown(wait=False)
             self._parts = sheet_parts(source.path, source.name)
         self._reader = self._calamine(lambda: fastexcel.read_excel(str(source.path)))
         self.sheets: list[str] = list(self._reader.sheet_names)
@@ -66,7 +72,8 @@ class Workbook:
 
     def _marks_of(self, sheet: str) -> Marks:
         everything = Marks(frozenset({"error", "boolean", "formula"}), False, 0)
-        return self._marks.get(self._parts.get(sheet, ""), everything)
+        marks = self._marks.result() if self._marks is not None else {}
+        return marks.get(self._parts.get(sheet, ""), everything)
 
     def header(self, sheet: str) -> tuple[int, list[str], int]:
         """Find the header: the first row with anything in it.
@@ -102,9 +109,9 @@ class Workbook:
         Table
             With no columns if the sheet is empty.
         """
+        table = self._load_fast(sheet) if self._is_xlsx else None
         marks = self._marks_of(sheet)
-        table = self._load_fast(sheet) if marks.starts_at_one else None
-        if table is None:
+        if table is None or not marks.starts_at_one:
             row, texts, first = self.header(sheet)
             if row == 0:
                 return Table(self._source.name, sheet, 1, [], pl.DataFrame())
@@ -120,8 +127,8 @@ class Workbook:
         """Load header and data in one go; None if the header needs a look of its own."""
         loaded = self._sheet(sheet, 1)
         columns = loaded.available_columns()
-        if any(column.column_name_from == "generated" for column in columns):
-            return None  # blank, or a date
+        if not columns or any(column.column_name_from == "generated" for column in columns):
+            return None  # nothing, blank, or a date
         names = [column.name.strip() for column in columns]
         known = set(names)
         for name in names:  # calamine's way to make doubled names different

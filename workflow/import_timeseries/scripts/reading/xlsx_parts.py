@@ -17,7 +17,8 @@ from xml.etree import ElementTree
 from reading.bounded import Budget, damaged, member_chunks, open_zip
 
 _OVERLAP = 16  # longer than any of the marks below
-_MARKS = {"error": (b't="e"',), "boolean": (b't="b"',), "formula": (b"<f>", b"<f ", b"<f/")}
+_MARKS = {"error": b't="e"', "boolean": b't="b"', "formula": b"<f"}  # each costs a pass
+_FORMULA = re.compile(rb"<f[ />]")  # and not <formula> of a conditional format
 _ENDS = (b"</v>", b"</is>")
 _UNUSUAL = re.compile(rb"^\xff\xfe|^\xfe\xff|<\w+:row\b|<(?:row|c)\b[^>]*'")
 _FIRST_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*[^/])>(.*?)</(?:\w+:)?row>", re.DOTALL)
@@ -66,8 +67,22 @@ class OddCell:
     text: str
 
 
+def verify(path: Path, budget: Budget) -> None:
+    """Unpack the whole workbook once, within `budget`, before anything less careful does.
+
+    Raises
+    ------
+    StageError
+        If it is damaged, protected, or unpacks to far too much.
+    """
+    with open_zip(path, budget.name) as archive, path.open("rb") as raw:
+        for member in archive.infolist():
+            for _ in _without_entities(member_chunks(raw, member, budget), budget.name):
+                pass
+
+
 def inspect(path: Path, budget: Budget) -> dict[str, Marks]:
-    """Unpack the whole workbook once, within `budget`, and look for marks in its sheets.
+    """Look for marks in the sheets of a workbook that was verified.
 
     Returns
     -------
@@ -77,12 +92,9 @@ def inspect(path: Path, budget: Budget) -> dict[str, Marks]:
     marks = {}
     with open_zip(path, budget.name) as archive, path.open("rb") as raw:
         for member in archive.infolist():
-            chunks = _without_entities(member_chunks(raw, member, budget), budget.name)
-            if member.filename.lower().endswith(".xml") and "sheet" in member.filename.lower():
-                marks[member.filename] = _marks(chunks)
-            else:
-                for _ in chunks:
-                    pass
+            name = member.filename.lower()
+            if name.endswith(".xml") and "sheet" in name:
+                marks[member.filename] = _marks(member_chunks(raw, member, budget))
     return marks
 
 
@@ -101,8 +113,10 @@ def _marks(chunks: Iterator[bytes]) -> Marks:
     for chunk in chunks:
         start = start or chunk
         window = tail + chunk
-        for kind, needles in _MARKS.items():
-            if kind not in seen and any(needle in window for needle in needles):
+        for kind, needle in _MARKS.items():
+            if kind in seen or needle not in window:
+                continue
+            if kind != "formula" or _FORMULA.search(window):
                 seen.add(kind)
         for end in _ENDS:  # an end cut in two is seen with the tail of the chunk before
             cells += chunk.count(end) + (tail[1 - len(end) :] + chunk[: len(end) - 1]).count(end)
