@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runner.files import now, read_json
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
 from runner.redact import redact_logs
+from runner.standby import Standby
 
 INTERRUPT_GRACE = 20.0  # seconds for rules to end after an interrupt
 TERMINATE_GRACE = 5.0
@@ -69,6 +71,7 @@ class Attempt:
         conda_prefix: Path | None,
         secrets: tuple[str, ...] = (),
         creation: Callable[[], AbstractContextManager[None]] | None = None,
+        standby: Standby | None = None,
     ) -> Attempt:
         """Start an attempt, once it is proven that no other is alive.
 
@@ -84,6 +87,8 @@ class Attempt:
             What must be in no log.
         creation : callable, optional
             Gives a lock under which environments are made before anything runs.
+        standby : Standby, optional
+            A process that has imported Snakemake meanwhile, to be the leader.
 
         Raises
         ------
@@ -93,7 +98,9 @@ class Attempt:
             If an input has changed since it was submitted.
         """
         job.verify_inputs()
-        if not options.plain:
+        if options.plain or creation is not None:
+            standby = None
+        elif standby is None:
             command.warm()
         lock = leader.acquire(job.path)
         try:
@@ -108,10 +115,11 @@ class Attempt:
             )
             mark = {processes.MARK: f"{job.id}:{number}"}
             record.begin(job, number, argv, options)
-            pid = leader.fork(
+            start = standby.lead if standby else leader.fork
+            pid = start(
                 lock,
                 number,
-                lambda: _run(argv, options.plain, creation),
+                partial(_run, argv, options.plain, creation),
                 log=job.logs / "job.log",
                 environment={**environment, **mark},
             )
@@ -161,11 +169,17 @@ class Attempt:
             )
             steps = ((signal.SIGINT, INTERRUPT_GRACE), (signal.SIGTERM, TERMINATE_GRACE))
             for number, grace in (*steps, (signal.SIGKILL, None)):
-                with suppress(ProcessLookupError):
-                    os.killpg(self.pid, number)
+                self._signal(number)
                 if self._ended(grace):
                     break
         return self._finish()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:  # it was forked this moment and leads no group yet
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def _ended(self, timeout: float | None) -> bool:
         if self._exit is None:

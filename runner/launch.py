@@ -21,6 +21,7 @@ from runner.jobdir import JobDirectory, JobRequest, check_inputs
 from runner.jobtype import JobType
 from runner.processing import PinnedProcessing, pin
 from runner.profile import DSN_VARIABLE, Profile
+from runner.standby import Standby
 
 # Of the caller's environment these would change what a rule does.
 _NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", DSN_VARIABLE)
@@ -45,8 +46,15 @@ class Prepared:
     home: Home
     warnings: tuple[str, ...] = ()
 
-    def start(self, options: RunOptions) -> Attempt:
+    def start(self, options: RunOptions, standby: Standby | None = None) -> Attempt:
         """Start an attempt; limits come from the profile, else from the job type.
+
+        Parameters
+        ----------
+        options : RunOptions
+            What to run.
+        standby : Standby, optional
+            A process that waits to be its leader.
 
         Raises
         ------
@@ -69,6 +77,7 @@ class Prepared:
             conda_prefix=prefix,
             creation=_creation(mode, prefix),
             secrets=redact.secrets_of(credentials.get(DSN_VARIABLE)),
+            standby=standby,
         )
 
     def options(self, **given: Any) -> RunOptions:

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from runner.command import die_with_parent
 from runner.errors import JobBusy
@@ -108,17 +108,42 @@ def fork(
     int
         Pid of the leader, which is also its process group and session.
     """
+    pid = fork_detached()
+    if pid:
+        os.close(lock)
+        return pid
+    lead(lock, attempt, run, log=log, environment=environment)
+
+
+def fork_detached() -> int:
+    """Fork a process in a session and group of its own that dies with this one.
+
+    Returns
+    -------
+    int
+        As ``os.fork``: the pid, or 0 in the new process.
+    """
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
-    if pid:
-        os.close(lock)
-        return pid
-    code = 70
-    try:
+    if pid == 0:
         os.setsid()
         _die_with(parent)
+    return pid
+
+
+def lead(
+    lock: int,
+    attempt: int,
+    run: Callable[[], int],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+) -> NoReturn:
+    """Be the leader until the end of the process; parameters as for `fork`."""
+    code = 70
+    try:
         _sign(lock, attempt)
         _redirect(log)
         os.environ.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.cli import cli
+from runner.cli.commands import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import sys
 
-import click
-
-from runner import __version__
-from runner.cli import doctor, execute, look, sources
-from runner.errors import JobRunnerError
-
-_COMMANDS = (
-    execute.run,
-    execute.plan,
-    execute.rerun,
-    look.status,
-    look.logs,
-    look.files,
-    sources.types,
-    sources.publish,
-    doctor.doctor,
-)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="jobrunner")
-def cli() -> None:
-    """Run jobs of scenario databases: each is a Snakemake run over a directory of its own.
-
-    Exit status: 0 done, 1 the job failed, 2 wrong use or invalid input, 130 stopped by Ctrl-C.
-    """
-
-
-for _command in _COMMANDS:
-    cli.add_command(_command)
-
 
 def main() -> None:
     """Run the command line; an error is a message, never a traceback."""
+    standby = None
+    if sys.argv[1:2] in (["run"], ["rerun"]):
+        from runner.standby import Standby
+
+        standby = Standby()  # before our own imports, which take as long as Snakemake's
+
+    import click
+
+    from runner.cli.commands import cli
+    from runner.errors import JobRunnerError
+
     try:
-        cli.main(standalone_mode=False)
+        cli.main(standalone_mode=False, obj=standby)
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)

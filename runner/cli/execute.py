@@ -23,6 +23,7 @@ from runner.home import Home
 from runner.jobtype import JobType
 from runner.launch import Prepared, ProcessingRequest
 from runner.plan import plan as make_plan
+from runner.standby import Standby
 from runner.state import JobState
 
 
@@ -33,7 +34,10 @@ from runner.state import JobState
 @click.option("--plain", is_flag=True, help="Start the snakemake command, not a warm fork of it.")
 @json_option
 @home_option
+@click.pass_obj
 def run(
+    standby: Standby | None,
+    /,
     type_name: str,
     home_folder: str | None,
     as_json: bool,
@@ -46,7 +50,7 @@ def run(
     try:
         prepared = _create(Home.find(home_folder), type_name, request, [until])
         options = prepared.options(until=until, cores=cores, plain=plain)
-        execute(prepared, options, as_json)
+        execute(prepared, options, as_json, standby)
     except JobRunnerError as error:
         if not as_json:
             raise
@@ -63,14 +67,22 @@ def run(
 @click.option("--plain", is_flag=True, help="Start the snakemake command, not a warm fork of it.")
 @json_option
 @home_option
+@click.pass_obj
 def rerun(
-    job: str, home_folder: str | None, as_json: bool, only: bool, stage: str | None, **given: Any
+    standby: Standby | None,
+    /,
+    job: str,
+    home_folder: str | None,
+    as_json: bool,
+    only: bool,
+    stage: str | None,
+    **given: Any,
 ) -> None:
     """Continue JOB (a directory or an id), or run a stage of it again."""
     if only and not stage:
         raise click.UsageError("--only goes with --stage STAGE.")
     prepared = reopen(job, home_folder)
-    execute(prepared, prepared.options(stage=stage, only=only, **given), as_json)
+    execute(prepared, prepared.options(stage=stage, only=only, **given), as_json, standby)
 
 
 @click.command()
@@ -107,7 +119,9 @@ def reopen(job: str, home_folder: str | None) -> Prepared:
     return launch.reopen(Home.of(directory, home_folder), directory)
 
 
-def execute(prepared: Prepared, options: RunOptions, as_json: bool) -> None:
+def execute(
+    prepared: Prepared, options: RunOptions, as_json: bool, standby: Standby | None
+) -> None:
     """Run an attempt, show it, and exit with the status that it deserves."""
     console = Console(stderr=False)
     job = prepared.job
@@ -117,7 +131,7 @@ def execute(prepared: Prepared, options: RunOptions, as_json: bool) -> None:
         console.print(f"Job [bold]{job.id}[/] in {escape(str(job.path))}", highlight=False)
         for warning in prepared.warnings:
             console.print(f"[yellow]{escape(warning)}[/]", highlight=False, soft_wrap=True)
-    attempt = prepared.start(options)
+    attempt = prepared.start(options, standby)
     try:
         with _display(state, console, as_json) as show:
             outcome = attempt.follow(show, since=before[-1]["n"] if before else 0)

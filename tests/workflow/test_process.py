@@ -117,6 +117,32 @@ def test_dates_stay_dates(stage: Stage, tmp_path: Path) -> None:
     assert stage.data["time"].to_list() == [dt.datetime(2020, 1, 1, h) for h in (0, 1)]
 
 
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_times_with_an_offset_give_what_run_workflow_gives(
+    stage: Stage, python: Path, tmp_path: Path, layout: str
+) -> None:
+    """The subannual names that pyam makes of times tell the offset that the file has."""
+    body = "def main(df):\n    return df.swap_time_for_year(subannual=True)\n"
+    stage.repository(workflow=body)
+    times = ("2020-01-01 00:00+01:00", "2020-01-01 01:00+01:00")
+    workbook = tmp_path / "r.csv"
+    lines = [",".join((*HEADER[:5], *times)), *(",".join(map(str, row[:7])) for row in ROWS[:2])]
+    if layout == "long":
+        lines = [",".join((*HEADER[:5], "time", "value"))]
+        lines += [
+            ",".join((*row[:5], time, str(value)))
+            for row in ROWS[:2]
+            for time, value in zip(times, row[5:], strict=True)
+        ]
+    workbook.write_text("\n".join(lines) + "\n")
+    done = stage.run(workbook)
+    assert done.returncode == 0, done.stderr
+    assert stage.checkout is not None
+    theirs = run_workflow(python, workbook, stage.checkout, tmp_path / "theirs.xlsx")
+    assert_equal(stage.data, long(theirs))
+    assert set(stage.data["subannual"]) == {"01-01 00:00+0100", "01-01 01:00+0100"}
+
+
 def test_everything_refused_is_named_at_once_with_its_rows(stage: Stage, tmp_path: Path) -> None:
     rows = [
         *ROWS,

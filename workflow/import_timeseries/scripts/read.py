@@ -23,6 +23,7 @@ from reading.meta import Meta, no_meta, read_meta
 from reading.parquet import load_parquet
 from reading.table import Table, blank_to_null
 from reading.tidy import Tidy, tidy
+from reading.times import offset
 from reading.unpack import SCRATCH, Source, opened
 from stagekit import program
 from stagekit.files import write_json
@@ -112,6 +113,7 @@ def _describe(
         "sheet": table.sheet,
         "layout": layout.kind,
         "time": layout.time,
+        "utc_offset": _offset(table, layout),
         "header_row": table.header_row,
         "columns": columns,
         "datapoints": read.datapoints,
@@ -120,6 +122,16 @@ def _describe(
         "meta_columns": meta.columns,
         "problems": [asdict(problem) for problem in problems],
     }
+
+
+def _offset(table: Table, layout: Layout) -> str | None:
+    """Give the one offset that the file's times have: the tidy table keeps them in UTC."""
+    if layout.time != "datetime":
+        return None
+    if layout.when is None:
+        return offset(table.header[i].strip() for i in layout.times)
+    [when] = table.texts([layout.when])
+    return offset(text.strip() for text in when.drop_nulls().unique())
 
 
 def _label(table: Table, layout: Layout, column: int) -> str:

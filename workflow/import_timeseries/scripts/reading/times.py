@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 _YEAR = re.compile(r"\d{4}(\.0*)?")
@@ -29,10 +30,26 @@ def moment(text: str) -> datetime | None:
     datetime or None
         In UTC if it has an offset, without zone if not; None if it is none.
     """
+    try:
+        found = _parsed(text)
+        return found if found is None or found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def offset(texts: Iterable[str]) -> str | None:
+    """Give the offset from UTC that all of several moments have, as ``+01:00``; else None."""
+    found = {f"{moment:%z}" for text in texts if (moment := _parsed(text)) is not None}
+    if len(found) != 1 or found == {""}:
+        return None
+    text = found.pop()
+    return f"{text[:3]}:{text[3:5]}"
+
+
+def _parsed(text: str) -> datetime | None:
     if not _MOMENT.fullmatch(text):
         return None
     try:
-        found = datetime.fromisoformat(re.sub(r"\s+(?=[Z+-])", "", text))
-        return found if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(re.sub(r"\s+(?=[Z+-])", "", text))
+    except ValueError:
         return None

@@ -1,0 +1,33 @@
+"""The command ``jobrunner`` and its subcommands."""
+
+from __future__ import annotations
+
+import click
+
+from runner import __version__
+from runner.cli import doctor, execute, look, sources
+
+_COMMANDS = (
+    execute.run,
+    execute.plan,
+    execute.rerun,
+    look.status,
+    look.logs,
+    look.files,
+    sources.types,
+    sources.publish,
+    doctor.doctor,
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="jobrunner")
+def cli() -> None:
+    """Run jobs of scenario databases: each is a Snakemake run over a directory of its own.
+
+    Exit status: 0 done, 1 the job failed, 2 wrong use or invalid input, 130 stopped by Ctrl-C.
+    """
+
+
+for _command in _COMMANDS:
+    cli.add_command(_command)
