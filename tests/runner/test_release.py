@@ -105,7 +105,7 @@ def test_a_source_without_a_valid_job_type_is_refused(store: ReleaseStore, sourc
     with pytest.raises(InvalidConfiguration):
         store.publish(str(source), "1")
     with pytest.raises(InvalidRequest, match="no folder workflow"):
-        store.publish(str(source / "envs"), "1")
+        store.publish(str(source / "workflow"), "1")
     with pytest.raises(UnsafePath):
         store.publish(str(source), "../1")
     assert store.all() == []
