@@ -14,7 +14,7 @@ from rich.table import Table
 
 from runner import leader
 from runner.cli import document
-from runner.cli.display import duration
+from runner.cli.display import briefly, duration
 from runner.cli.execute import reopen
 from runner.cli.options import home_option, json_option
 from runner.home import Home
@@ -43,7 +43,7 @@ def status(job: str, home_folder: str | None, as_json: bool) -> None:
     for name in ("Stage", "Status", "Time", "Why"):
         table.add_column(name, justify="right" if name == "Time" else "left")
     for stage in state.stages.values():
-        why = escape(stage.reason or "")
+        why = escape(briefly(stage.reason))
         table.add_row(stage.name, stage.status, duration(stage.seconds), why)
     console.print(table)
     if state.error:

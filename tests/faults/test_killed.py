@@ -43,9 +43,9 @@ def _versions(home: Path) -> list[tuple[Any, ...]]:
 def test_a_job_whose_leader_is_killed_in_each_stage_ends_as_an_undisturbed_one(
     import_job: Callable[..., Prepared], tmp_path: Path
 ) -> None:
-    undisturbed = import_job(tmp_path / "quiet")
+    undisturbed = import_job(tmp_path / "quiet", processing=True)
     finish(undisturbed)
-    disturbed = import_job(tmp_path / "rough")
+    disturbed = import_job(tmp_path / "rough", processing=True)
     for stage in disturbed.job_type.stage_names:
         assert _kill_in(disturbed, stage) == "interrupted", stage
     finish(disturbed)
