@@ -72,7 +72,11 @@ def arguments(
     """
     argv = ["--snakefile", str(job_type.snakefile), "--directory", str(job.path)]
     argv += ["--configfile", str(job.path / "job.yaml"), "--cores", str(options.cores)]
-    argv += ["--rerun-incomplete", "--nocolor", "--show-failed-logs", "--logger", "jobrunner"]
+    argv += ["--rerun-incomplete", "--nocolor", "--show-failed-logs"]
+    # not software-env: Snakemake counts the place of an environment as part of it, and what it is
+    # made of is frozen in the job's release
+    argv += ["--rerun-triggers", "mtime", "code", "input", "params"]
+    argv += ["--logger", "jobrunner"]
     argv += ["--logger-jobrunner-events", str(events)]
     argv += ["--logger-jobrunner-attempt", str(attempt)]
     argv += ["--logger-jobrunner-stages", ",".join(job_type.stage_names)]

@@ -194,7 +194,7 @@ def prefix_folder(
         return base / "conda" if mode == "conda" else None
     python = pythons.own()
     total = hashlib.sha256(f"{store.LAYOUT}\0{python.path}\0{python.version}\0".encode())
-    for folder in locks.folders(lock_folders):
+    for folder in lock_folders:
         for lock in sorted(folder.glob("*.lock")):
             total.update(lock.read_bytes())
     return base / "links" / total.hexdigest()[:12]

@@ -11,7 +11,6 @@ from runner.command import RunOptions
 from runner.errors import JobRunnerError
 from runner.events import EventLog
 from runner.launch import Prepared
-from runner.state import JobState
 
 
 class PlanFailed(JobRunnerError):
@@ -57,17 +56,16 @@ def plan(prepared: Prepared, options: RunOptions) -> list[PlannedStage]:
         reasons = {
             event["stage"]: event.get("reason") or "" for event in events.read() if "stage" in event
         }
-    before = JobState(prepared.job_type, prepared.job.events.read())
+    names = prepared.job_type.stage_names
+    last = options.stage if options.only else options.until
+    asked = names[: names.index(last) + 1] if last else names
     return [
         PlannedStage(
-            stage.name, stage.title, stage.name in reasons, _why(stage.name, reasons, before)
+            stage.name, stage.title, stage.name in reasons, _why(stage.name, reasons, asked)
         )
         for stage in prepared.job_type.stages
     ]
 
 
-def _why(name: str, reasons: dict[str, str], before: JobState) -> str:
-    if name in reasons:
-        return reasons[name]
-    done = before.stages[name].status == "succeeded"
-    return "up to date" if done else "not asked for"
+def _why(name: str, reasons: dict[str, str], asked: list[str]) -> str:
+    return reasons.get(name, "up to date" if name in asked else "not asked for")

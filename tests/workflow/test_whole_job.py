@@ -164,3 +164,6 @@ def test_a_bare_snakemake_does_the_same_on_the_same_directory(tmp_path: Path) ->
     imported = json.loads((directory / "results" / "import.json").read_text())
     assert len(imported["runs"]) == 6
     assert (directory / "results" / "report.html").is_file()
+    plan = [sys.executable, "-m", "runner", "plan", str(directory), "--json"]
+    planned = json.loads(subprocess.run(plan, capture_output=True, text=True).stdout)
+    assert [stage["name"] for stage in planned if stage["runs"]] == []
