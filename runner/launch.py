@@ -24,7 +24,10 @@ from runner.profile import DSN_VARIABLE, Profile
 from runner.standby import Standby
 
 # Of the caller's environment these would change what a rule does.
-_NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", DSN_VARIABLE)
+_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", DSN_VARIABLE)
+# Releases and environments are compiled when they are made; a job must not write into them. (On a
+# full disk it would leave byte code cut short, which stops every later job.)
+_SET = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,8 @@ def reopen(home: Home, job: JobDirectory) -> Prepared:
 
 def base_environment() -> dict[str, str]:
     """Give the caller's environment without what would change the work of rules."""
-    return {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    return {**kept, **_SET}
 
 
 def _creation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import io
 import os
@@ -195,6 +196,8 @@ class ReleaseStore:
         try:
             release.folder.rename(draft / "source")
             _make_read_only(draft / "source")
+            # now, because jobs write no byte code: a copy that changes is not the one published
+            compileall.compile_dir(draft / "source" / "workflow", quiet=2, workers=1)
             write_json(draft / "release.json", record)
             draft.rename(target)  # fails if the label is taken: its folder is never empty
         except OSError:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,3 +135,28 @@ def test_the_newest_release_of_a_type_is_the_default(home: Home, source: Path) -
     assert home.releases.newest("import_timeseries").label != "toy-2"
     with pytest.raises(NotFound, match="toy"):
         home.releases.newest("nothing")
+
+
+def test_jobs_leave_their_release_as_it_was_published(
+    home: Home, source: Path, text_file: Path, toy: Callable[..., Prepared]
+) -> None:
+    script = source / "workflow" / "toy" / "scripts" / "used.py"
+    script.parent.mkdir()
+    script.write_text("import other\n")
+    (script.parent / "other.py").write_text("")
+    release = home.releases.publish(str(source), "toy-2")
+    before = sorted(release.folder.rglob("*"))
+    assert any(path.suffix == ".pyc" for path in before)  # compiled when it was published
+    program = release.folder / "workflow" / "toy" / "scripts" / "used.py"
+    prepared = launch.create(
+        home,
+        "toy",
+        inputs={"text": text_file},
+        params={"command": f"{sys.executable} {program}"},
+        version="toy-2",
+        profile_name="plain",
+    )
+    for compiled in release.folder.rglob("*.pyc"):
+        compiled.unlink()
+    assert prepared.start(prepared.options()).wait() == "succeeded"
+    assert not list(release.folder.rglob("*.pyc"))

@@ -119,6 +119,7 @@ def test_the_description_says_where_everything_stood(tmp_path: Path) -> None:
         "sheet": "data",
         "layout": "wide",
         "time": "year",
+        "utc_offset": None,
         "header_row": 1,
         "columns": {
             "model": "A",
