@@ -44,12 +44,14 @@ class Attempt:
     def __init__(
         self,
         job: JobDirectory,
+        job_type: JobType,
         options: RunOptions,
         number: int,
         pid: int,
         secrets: tuple[str, ...] = (),
     ) -> None:
         self.job = job
+        self.job_type = job_type
         self.options = options
         self.number = number
         self.pid = pid
@@ -127,7 +129,7 @@ class Attempt:
             with suppress(OSError):
                 os.close(lock)
             raise
-        return cls(job, options, number, pid, secrets)
+        return cls(job, job_type, options, number, pid, secrets)
 
     def wait(self, timeout: float | None = None) -> str | None:
         """Wait for the end, at most `timeout` seconds; enforce the limit of wall time.
@@ -198,6 +200,7 @@ class Attempt:
         assert self._exit is not None
         code, usage = self._exit
         processes.kill_survivors(f"{self.job.id}:{self.number}")
+        _unlock(self.job, self.job_type)
         redact_logs(self.job.path, self._secrets)
         name = self._told or _outcome_of(code)
         if name in ("failed", "timed_out"):
@@ -228,6 +231,16 @@ def _run(
         if code:
             return code
     return command.run_plain(argv) if plain else command.run_warm(argv)
+
+
+def _unlock(job: JobDirectory, job_type: JobType) -> None:
+    """Free Snakemake's own lock if a killed leader left it, so that a bare Snakemake can go on."""
+    with suppress(JobBusy):  # somebody works there already, who has freed it
+        lock = leader.acquire(job.path)
+        try:
+            _release_snakemake_lock(job, job_type)
+        finally:
+            os.close(lock)
 
 
 def _release_snakemake_lock(job: JobDirectory, job_type: JobType) -> None:

@@ -63,6 +63,14 @@ class Home:
         """Folder of the pinned processing repositories."""
         return self.path / "processing"
 
+    def has_job(self, name: str) -> bool:
+        """Tell whether `name` is a job directory or the id of a job."""
+        try:
+            self.job(name)
+        except NotFound:
+            return False
+        return True
+
     def job(self, name: str) -> JobDirectory:
         """Open a job by its directory or its id.
 

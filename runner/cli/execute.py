@@ -101,9 +101,9 @@ def plan(
 ) -> None:
     """Show what would run, stage by stage, and why; nothing is run.
 
-    TYPE is a job type, with the options of run, or an existing job directory.
+    TYPE is a job type, with the options of run, or an existing job: its directory or its id.
     """
-    if Path(type_name).is_dir():
+    if Home.find(home_folder).has_job(type_name):
         prepared = reopen(type_name, home_folder)
         _show_plan(prepared, prepared.options(until=until, stage=stage), as_json)
         return

@@ -161,6 +161,8 @@ def test_a_killed_leader_leaves_no_process_and_the_job_continues(
     _await(flag.exists)
     os.kill(attempt.pid, signal.SIGKILL)
     assert attempt.wait() == "interrupted"
+    locks = prepared.job.path / ".snakemake" / "locks"
+    assert not locks.exists() or not list(locks.iterdir())
     assert list(processes.survivors(f"{prepared.job.id}:1")) == []
     assert _state(prepared).status == "queued"
     assert _run(prepared) == _run(undisturbed) == "succeeded"

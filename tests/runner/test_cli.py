@@ -111,9 +111,10 @@ def test_plan_says_what_would_run_and_why_and_runs_nothing(
     ]  # fmt: skip
     assert "Missing output files" in planned[0]["reason"]
     assert not list(home.jobs.rglob("job.yaml"))
-    directory = json.loads(jobrunner(*submit, "--json", "--until", "second").stdout)["directory"]
-    planned = json.loads(jobrunner("plan", directory, "--json").stdout)
-    assert [stage["runs"] for stage in planned] == [False, False, True]
+    document = json.loads(jobrunner(*submit, "--json", "--until", "second").stdout)
+    for job in (document["directory"], document["id"]):
+        planned = json.loads(jobrunner("plan", job, "--json").stdout)
+        assert [stage["runs"] for stage in planned] == [False, False, True]
 
 
 def test_status_logs_and_files_show_the_job(jobrunner: Runner, submit: list[str]) -> None:
