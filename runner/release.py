@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import compileall
 import hashlib
-import io
 import os
 import secrets
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -251,16 +249,14 @@ def _source_folder(source: str, revision: str | None) -> Iterator[tuple[Path, st
         yield Path(source).resolve(), None
         return
     with tempfile.TemporaryDirectory(prefix="jobrunner-publish-") as scratch:
-        repository, folder = Path(scratch, "repository"), Path(scratch, "source")
+        repository = Path(scratch, "repository")
         _git("clone", "--quiet", "--no-checkout", "--", source, str(repository))
         names = (f"refs/remotes/origin/{revision}", revision)
         commit = next((c for name in names if (c := _commit(repository, name))), None)
         if commit is None:
             raise InvalidRequest(f"{source} has no revision {revision!r}.")
-        archive = _git("-C", str(repository), "archive", "--format=tar", commit)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
-        yield folder, commit
+        _git("-C", str(repository), "checkout", "--quiet", "--detach", commit)
+        yield repository, commit
 
 
 def _commit(repository: Path, name: str) -> str | None:
@@ -271,12 +267,11 @@ def _commit(repository: Path, name: str) -> str | None:
     return answer.stdout.split()[-1] if answer.returncode == 0 else None
 
 
-def _git(*arguments: str) -> bytes:
+def _git(*arguments: str) -> None:
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     answer = subprocess.run(["git", *arguments], capture_output=True, env=environment)
     if answer.returncode:
         raise InvalidRequest(f"git could not read the source: {answer.stderr.decode().strip()}")
-    return answer.stdout
 
 
 def _load(record: Path) -> Release:
