@@ -16,7 +16,6 @@ from runner.errors import InvalidConfiguration, NotFound
 from runner.files import safe_label
 
 DSN_VARIABLE = "JOBRUNNER_PLATFORM_DSN"
-MODES = ("auto", "conda", "uv", "none")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from typing import Any
 from runner.events import Event
 from runner.jobtype import JobType
 
-FINAL = {"succeeded", "failed", "cancelled"}
-
 
 @dataclass
 class StageState:

@@ -58,7 +58,7 @@ def run(stage: str, error_file: Path | None, work: Callable[[], None]) -> int:
     except StageError as error:
         failure = error
     except OSError as error:
-        traceback.print_exc()
+        sys.stderr.write(redact(traceback.format_exc()))
         failure = _from_os_error(error)
     except Exception as error:
         sys.stderr.write(redact(traceback.format_exc()))
