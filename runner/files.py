@@ -18,6 +18,7 @@ import yaml
 
 from runner.errors import DiskFull, UnsafePath
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 _CHUNK = 1 << 20
 _SAFE_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -66,6 +67,15 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def sync(path: Path) -> None:
+    """Have a file, or a folder's list of names, on the disk before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write `document` as JSON, whole."""
     with atomic(path) as stream:
@@ -77,6 +87,18 @@ def write_yaml(path: Path, document: Any) -> None:
     with atomic(path) as stream:
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         stream.write(text.encode())
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML document.
+
+    Raises
+    ------
+    OSError, yaml.YAMLError
+        If it is not there, or none.
+    """
+    with path.open("rb") as stream:
+        return yaml.load(stream, Loader=_LOADER)  # noqa: S506 - a safe one
 
 
 def read_json(path: Path) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 
 import yaml
 
-from runner.errors import InvalidInput, NotFound, UnsafePath
+from runner.errors import InvalidInput, NotFound
 from runner.events import EventLog
-from runner.files import copy_checksummed, inside, safe_filename, sha256, write_yaml
-from runner.jobtype import InputSpec, JobType
+from runner.files import inside, read_yaml, sha256, sync, write_yaml
+from runner.inputs import Upload, check_inputs, take
+from runner.jobtype import JobType
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _FOLDERS = ("input", "work", "results", "logs", "attempts")
@@ -34,7 +35,7 @@ class JobRequest:
         The job type, of a release.
     release : mapping
         ``label`` and ``digest`` of that release.
-    inputs : mapping of str to Path
+    inputs : mapping of str to Path or Upload
         Files to submit, by the name of the input.
     params : mapping
         Parameters, complete and checked.
@@ -43,17 +44,20 @@ class JobRequest:
         address with credentials.
     processing : mapping or None
         The pinned processing repository.
+    queue : mapping or None
+        What a service was told about its place in the queue: ``priority``, ``tags``, ``notify``.
     """
 
     type: JobType
     release: Mapping[str, str]
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, Path | Upload]
     params: Mapping[str, Any]
     platform: Mapping[str, Any]
     processing: Mapping[str, Any] | None = None
     instance: str = "default"
     profile: str = "local"
     by: str = field(default_factory=getpass.getuser)
+    queue: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,27 +118,51 @@ class JobDirectory:
         InvalidInput
             If an input is missing, of a wrong kind, too large or empty, or not asked for.
         """
+        return cls.draft(jobs, request).place()
+
+    @classmethod
+    def draft(cls, jobs: Path, request: JobRequest) -> JobDirectory:
+        """Write a new job directory beside its place, where nobody looks: see `place`.
+
+        Raises
+        ------
+        InvalidInput
+            As `create`; nothing is left behind then.
+        """
         files = check_inputs(request.type, request.inputs)
         moment = datetime.now(UTC)
         day = jobs / moment.strftime("%Y/%m/%d")
         day.mkdir(parents=True, exist_ok=True)
-        draft = day / f".draft-{secrets.token_hex(8)}"
+        identifier, path = _claim(day)
+        job = cls(draft_of(path), {"id": identifier, "type": request.type.name})
         try:
             for name in _FOLDERS:
-                (draft / name).mkdir(parents=True)
+                (job.path / name).mkdir(parents=True)
             inputs = {
-                spec.name: _take(spec, source, draft / "input") for spec, source in files.items()
+                spec.name: take(spec, source, job.path / "input") for spec, source in files.items()
             }
-            identifier, path = _claim(day)
-            config = _frozen(identifier, moment, request, inputs)
-            write_yaml(draft / "job.yaml", config)
-            draft.rename(path)  # onto the empty folder that claimed the id
+            job.config = _frozen(identifier, moment, request, inputs)
+            write_yaml(job.path / "job.yaml", job.config)
+            job.events.append("status", source="runner", status="queued")
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
+            job.discard()
             raise
-        job = cls(path, config)
-        job.events.append("status", source="runner", status="queued")
         return job
+
+    def place(self) -> JobDirectory:
+        """Move a draft to its place, at once and whole; a job that has its place stays there."""
+        path = self.path.with_name(self.id)
+        if self.path != path:
+            sync(self.path)
+            self.path.rename(path)  # onto the empty folder that claimed the id
+            sync(path.parent)
+        return JobDirectory(path, self.config)
+
+    def discard(self) -> None:
+        """Remove a draft, and the empty folder that claimed its id."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            self.path.with_name(self.id).rmdir()
 
     @classmethod
     def open(cls, path: Path) -> JobDirectory:
@@ -147,7 +175,7 @@ class JobDirectory:
         """
         path = path.absolute()
         try:
-            config = yaml.safe_load((path / "job.yaml").read_text(encoding="utf-8"))
+            config = read_yaml(path / "job.yaml")
             return cls(path, {**config, "id": config["id"], "type": config["type"]})
         except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
             raise NotFound(f"{path} is no job directory: it has no readable job.yaml.") from error
@@ -190,69 +218,21 @@ class JobDirectory:
                 yield Artifact(relative, path.stat().st_size, sha256(path))
 
 
-def check_inputs(job_type: JobType, given: Mapping[str, Path]) -> dict[InputSpec, Path]:
-    """Give the files to submit by what they are for.
-
-    Raises
-    ------
-    InvalidInput
-        Naming every input that is missing, not asked for, of a wrong kind, empty or too large.
-    """
-    problems = [
-        f"{name}: {job_type.name} has no such input (it has: {', '.join(job_type.inputs)})"
-        for name in given
-        if name not in job_type.inputs
-    ]
-    files = {}
-    for name, spec in job_type.inputs.items():
-        if name not in given:
-            if spec.required:
-                problems.append(f"{name}: this input is required")
-            continue
-        if problem := _wrong_file(spec, given[name]):
-            problems.append(problem)
-        files[spec] = given[name]
-    if problems:
-        found = [{"pointer": f"/inputs/{p.split(':')[0]}", "message": p} for p in problems]
-        raise InvalidInput("\n".join(problems), found)
-    return files
+def draft_of(path: Path) -> Path:
+    """Give where the draft of a job directory lies before it has its place."""
+    return path.with_name(f".draft-{path.name}")
 
 
-def _wrong_file(spec: InputSpec, path: Path) -> str | None:
-    if not path.is_file():
-        return f"{spec.name}: there is no file {path}"
-    try:
-        spec.suffix_of(path.name)
-    except InvalidInput as error:
-        return error.message
-    size = path.stat().st_size
-    if size == 0:
-        return f"{spec.name}: {path.name} is empty (0 bytes)"
-    if spec.max_size is not None and size > spec.max_size:
-        return (
-            f"{spec.name}: {path.name} has {size:,} bytes; at most {spec.max_size:,} are accepted"
-        )
-    return None
-
-
-def _take(spec: InputSpec, source: Path, folder: Path) -> dict[str, Any]:
-    name = safe_filename(source.name)
-    if not name.lower().endswith(spec.suffix_of(source.name)):
-        raise UnsafePath(f"{spec.name}: {source.name!r} cannot be used as a file name.")
-    target = folder / name if not (folder / name).exists() else folder / f"{spec.name}-{name}"
-    with source.open("rb") as stream:
-        size, digest = copy_checksummed(stream, target, spec.max_size)
-    path = target.relative_to(folder.parent).as_posix()
-    return {"path": path, "name": source.name, "sha256": digest, "bytes": size}
+def id_at(milliseconds: int) -> str:
+    """Give the id of a job of that time (since 1970): Crockford's base 32, sorting as times."""
+    return "".join(_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5))
 
 
 def _claim(day: Path) -> tuple[str, Path]:
-    """Make the empty folder of a new id: 48 bits of milliseconds in Crockford's base 32."""
+    """Make the empty folder of a new id."""
     milliseconds = time.time_ns() // 1_000_000
     while True:
-        identifier = "".join(
-            _CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)
-        )
+        identifier = id_at(milliseconds)
         try:
             (day / identifier).mkdir()
         except FileExistsError:
@@ -264,6 +244,7 @@ def _claim(day: Path) -> tuple[str, Path]:
 def _frozen(
     identifier: str, moment: datetime, request: JobRequest, inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
+    queue = {"queue": dict(request.queue)} if request.queue else {}
     return {
         "id": identifier,
         "type": request.type.name,
@@ -275,4 +256,5 @@ def _frozen(
         "params": dict(request.params),
         "platform": dict(request.platform),
         "processing": dict(request.processing) if request.processing else None,
+        **queue,
     }

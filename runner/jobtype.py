@@ -12,6 +12,7 @@ import jsonschema
 import yaml
 
 from runner.errors import InvalidConfiguration, InvalidInput, InvalidRequest
+from runner.files import read_yaml
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
@@ -101,7 +102,7 @@ class JobType:
         """
         path = folder / "jobtype.yaml"
         try:
-            text = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = read_yaml(path)
             return cls._from_mapping(folder, text)
         except FileNotFoundError as error:
             raise InvalidConfiguration(f"{error.filename} is missing.") from error
@@ -117,7 +118,7 @@ class JobType:
         if unknown := sorted(set(text) - known):
             raise ValueError(f"unknown keys {', '.join(unknown)}")
         schema_file = folder / text.get("params", "params.schema.yaml")
-        schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+        schema = read_yaml(schema_file)
         jsonschema.Draft202012Validator.check_schema(schema)
         stages = tuple(
             Stage(name, spec["title"], spec.get("resources", {}))

@@ -17,7 +17,8 @@ from runner.command import RunOptions
 from runner.errors import InvalidRequest, NotFound
 from runner.files import room_on_disk
 from runner.home import Home
-from runner.jobdir import JobDirectory, JobRequest, check_inputs
+from runner.inputs import Upload, check_inputs
+from runner.jobdir import JobDirectory, JobRequest
 from runner.jobtype import JobType
 from runner.processing import PinnedProcessing, pin
 from runner.profile import DSN_VARIABLE, Profile
@@ -73,8 +74,8 @@ class Prepared:
             self.job_type,
             replace(
                 options,
-                runtime=options.runtime or self._limit("runtime"),
-                mem_mb=options.mem_mb or self._limit("mem_mb"),
+                runtime=options.runtime or self.limit("runtime"),
+                mem_mb=options.mem_mb or self.limit("mem_mb"),
             ),
             environment={**variables, **credentials},
             conda_prefix=prefix,
@@ -87,7 +88,7 @@ class Prepared:
         """Give run options with the default number of cores; checks the names of stages."""
         for name in filter(None, (given.get("until"), given.get("stage"))):
             self.job_type.stage(name)
-        given["cores"] = given.get("cores") or self._limit("cores") or os.cpu_count()
+        given["cores"] = given.get("cores") or self.limit("cores") or os.cpu_count()
         return RunOptions(**given)
 
     def stage_environments(self) -> tuple[environments.Mode, Path | None, dict[str, str]]:
@@ -100,7 +101,8 @@ class Prepared:
         variables = environments.environment_variables(mode, root=root, lock_folders=folders)
         return mode, prefix, {**base_environment(), **variables}
 
-    def _limit(self, name: str) -> Any:
+    def limit(self, name: str) -> Any:
+        """Give a limit of an attempt: ``cores``, ``mem_mb``, ``runtime``; None if there is none."""
         return self.profile.limits.get(name, self.job_type.resources.get(name))
 
 
@@ -139,6 +141,41 @@ def create(
     JobRunnerError
         If anything asked for is wrong; nothing is left behind then.
     """
+    drafted = draft(
+        home,
+        type_name,
+        inputs=inputs,
+        params=params,
+        version=version,
+        profile_name=profile_name,
+        processing_request=processing_request,
+        jobs=jobs,
+    )
+    return replace(drafted, job=drafted.job.place())
+
+
+def draft(
+    home: Home,
+    type_name: str,
+    *,
+    inputs: Mapping[str, Path | Upload],
+    params: Mapping[str, Any],
+    version: str | None = None,
+    profile_name: str = "local",
+    processing_request: ProcessingRequest | None = None,
+    jobs: Path | None = None,
+    **submitted: Any,
+) -> Prepared:
+    """Write a new job beside its place, for a caller who has to note it down first.
+
+    Parameters as for `create`; `submitted` are further fields of `JobRequest`: ``instance``,
+    ``by``, ``queue``. ``job.place()`` makes it a job, ``job.discard()`` removes it.
+
+    Raises
+    ------
+    JobRunnerError
+        If anything asked for is wrong; nothing is left behind then.
+    """
     chosen = home.releases.get(version) if version else home.releases.newest(type_name)
     job_type = chosen.job_type(type_name)
     used = profile.load(profile_name, home.path)
@@ -153,9 +190,10 @@ def create(
         platform=used.platform_config(home.path),
         processing=pinned.as_config() if pinned else None,
         profile=profile_name,
+        **submitted,
     )
     with room_on_disk(home.path):
-        job = JobDirectory.create(jobs or home.jobs, request)
+        job = JobDirectory.draft(jobs or home.jobs, request)
     for warning in warnings:
         job.events.append("note", source="runner", message=warning)
     return Prepared(job, job_type, used, home, tuple(warnings))
@@ -196,7 +234,7 @@ def _creation(
 
 
 def _checked(
-    job_type: JobType, inputs: Mapping[str, Path], params: Mapping[str, Any]
+    job_type: JobType, inputs: Mapping[str, Path | Upload], params: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Check parameters and inputs, so that all that is wrong is said at once."""
     try:
@@ -217,7 +255,11 @@ def _pin(
 ) -> PinnedProcessing | None:
     if wanted is None:
         if job_type.processing == "required":
-            raise InvalidRequest(f"{job_type.name} needs a processing repository: --processing.")
+            message = (
+                f"{job_type.name} needs a processing repository: name one with --processing; in "
+                "the service, the configuration of the instance does."
+            )
+            raise InvalidRequest(message, [{"pointer": "/processing", "message": message}])
         return None
     if job_type.processing == "no":
         raise InvalidRequest(f"{job_type.name} uses no processing repository.")

@@ -13,7 +13,7 @@ import yaml
 
 from runner import share
 from runner.errors import InvalidConfiguration, NotFound
-from runner.files import safe_label
+from runner.files import read_yaml, safe_label
 
 DSN_VARIABLE = "JOBRUNNER_PLATFORM_DSN"
 
@@ -32,6 +32,8 @@ class Profile:
         Whether unknown regions and units are created.
     executor : str
         ``local``.
+    pool : str
+        The pool whose workers run its jobs, in the service.
     environments : {"auto", "conda", "uv", "none"}
         How stage environments are made.
     limits : mapping
@@ -44,6 +46,7 @@ class Profile:
     embedded: str | None
     create_names: bool
     executor: str
+    pool: str
     environments: str
     limits: Mapping[str, Any]
 
@@ -100,9 +103,9 @@ def load(name: str, home: Path) -> Profile:
 
 
 def _parse(name: str, path: Path) -> Profile:
-    schema = yaml.safe_load(Path(__file__).with_name("profile.schema.yaml").read_text("utf-8"))
+    schema = read_yaml(Path(__file__).with_name("profile.schema.yaml"))
     try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = read_yaml(path)
     except yaml.YAMLError as error:
         raise InvalidConfiguration(f"{path} is no YAML: {error}") from error
     if errors := list(jsonschema.Draft202012Validator(schema).iter_errors(text)):
@@ -116,6 +119,7 @@ def _parse(name: str, path: Path) -> Profile:
         embedded=platform.get("embedded"),
         create_names=platform.get("create_names", False),
         executor=text.get("executor", "local"),
+        pool=text.get("pool", "default"),
         environments=text.get("environments", "auto"),
         limits=text.get("limits", {}),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.environments import EnvironmentStore
+from tests.postgresql import postgres  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"  # kept between runs

@@ -12,7 +12,6 @@ from tests.workflow.platforms import (  # noqa: F401
     ixmp4_python,
     ixmp4_warm,
     migrated,
-    postgres,
     postgres_dsn,
     sqlite_platform,
 )

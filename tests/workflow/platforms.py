@@ -1,93 +1,21 @@
-"""Real platforms for tests: a PostgreSQL server of the session's own, and SQLite files."""
+"""Real platforms for tests: databases of a PostgreSQL server, and SQLite files."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
-import psycopg
 import pytest
 
+from tests.postgresql import Server
 from tests.workflow.warm import Warm, warm
 
-PASSWORD = "s3cr3t/&?word"  # needs quoting in an address, and must appear nowhere
 UPGRADE = (
     "import sys; from ixmp4.db import get_alembic_controller as c;"
     " c(sys.argv[1]).upgrade_database('head')"
 )
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running PostgreSQL server that listens on a Unix socket only."""
-
-    folder: Path
-
-    def dsn(self, database: str, user: str = "tester", password: str = PASSWORD) -> str:
-        """Give the address as a profile has it."""
-        login = f"{user}:{quote(password, safe='')}"
-        return f"postgresql+psycopg://{login}@/{database}?host={self.folder}"
-
-    def sql(self, database: str, *statements: str) -> list[tuple[object, ...]]:
-        """Run statements as the superuser and give the rows of the last one."""
-        with psycopg.connect(
-            host=str(self.folder), dbname=database, user="tester", password=PASSWORD,
-            autocommit=True,
-        ) as connection:  # fmt: skip
-            cursor = connection.cursor()
-            for statement in statements:
-                cursor.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
-
-def server_programs() -> Path | None:
-    """Find the newest PostgreSQL server of the system."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    return found[-1].parent if found else None
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """Start a server for the session; it ends by its process id."""
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="jobrunner-pg-"))  # short: sockets allow 107 characters
-    account: dict[str, str] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        account = {"user": "postgres", "group": "postgres"}
-    words = folder / "password"
-    words.write_text(PASSWORD)
-    words.chmod(0o644)
-    data = folder / "data"
-    subprocess.run(
-        [programs / "initdb", "-D", data, "-U", "tester", "-A", "scram-sha-256",
-         f"--pwfile={words}", "-E", "UTF8", "--no-sync"],
-        check=True, stdout=subprocess.DEVNULL, cwd=folder, **account,
-    )  # fmt: skip
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
-             "-c", "fsync=off", "-c", "max_connections=30"],
-            stdout=log, stderr=log, cwd=folder, **account,
-        )  # fmt: skip
-    try:
-        ready = [programs / "pg_isready", "-q", "-h", folder, "-t", "30"]
-        while subprocess.run(ready).returncode != 0:
-            assert server.poll() is None, (folder / "log").read_text()
-        yield Server(folder)
-    finally:
-        server.send_signal(signal.SIGINT)  # "fast shutdown"
-        server.wait()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from stagekit.platform_names import KNOWN_REVISIONS, PlatformNames, read_names
 from stagekit.problems import StageError
 from stagekit.units import for_platform
 
-from tests.workflow.platforms import PASSWORD, Server
+from tests.postgresql import PASSWORD, Server
 
 from .submitting import HEADER, Read, check_error, codes, data_csv, run_check, run_read
 

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.workflow.platforms import PASSWORD, Server
+from tests.postgresql import PASSWORD, Server
 from tests.workflow.warm import Warm
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "import_timeseries" / "scripts"

@@ -17,7 +17,7 @@ import pytest
 
 from runner.environments import standin_folder
 from tests.conftest import ENVIRONMENTS, ROOT
-from tests.workflow.platforms import PASSWORD
+from tests.postgresql import PASSWORD
 
 EXAMPLES = ROOT / "examples"
 PROFILE = "platform: {{dsn: 'env:THE_DSN', create_names: {create}}}\nenvironments: uv\n"

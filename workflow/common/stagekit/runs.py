@@ -210,4 +210,5 @@ def _queue(connection: sa.Connection, wait: float) -> None:
 def _session(target: ixmp4.Platform) -> orm.Session:
     transport = target.backend.transport
     assert isinstance(transport, DirectTransport)
-    return transport.session
+    session: orm.Session = transport.session
+    return session

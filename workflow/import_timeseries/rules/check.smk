@@ -17,7 +17,7 @@ rule check:
         listed=params["problems_listed"],
         names=names_options(),
     shell:
-        "python $WORKFLOW/import_timeseries/scripts/check.py --input {input.data}"
+        'python "$WORKFLOW"/import_timeseries/scripts/check.py --input {input.data}'
         " --meta {input.meta} --source {input.source} --cells {input.cells} --output {output}"
         " --problems results --listed {params.listed} {params.names}"
         " --error logs/check.error.json > {log} 2>&1"

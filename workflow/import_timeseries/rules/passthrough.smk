@@ -12,6 +12,6 @@ rule process:
     conda:
         "../../../envs/polars.yaml"
     shell:
-        "python $WORKFLOW/import_timeseries/scripts/passthrough.py --input {input.data}"
+        'python "$WORKFLOW"/import_timeseries/scripts/passthrough.py --input {input.data}'
         " --meta {input.meta} --output {output.data} --processed-meta {output.meta}"
         " --problems results --error logs/process.error.json > {log} 2>&1"

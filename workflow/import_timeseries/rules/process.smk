@@ -23,7 +23,7 @@ rule process:
         listed=params["problems_listed"],
     shell:
         "env -u JOBRUNNER_PLATFORM_DSN"
-        " python $WORKFLOW/import_timeseries/scripts/process.py --input {input.data}"
+        ' python "$WORKFLOW"/import_timeseries/scripts/process.py --input {input.data}'
         " --meta {input.meta} --source {input.source} --output {output.data}"
         " --processed-meta {output.meta} --problems results --scratch work/processing"
         " {params.checkout} {params.repository} {params.commit} {params.entry} {params.git}"

@@ -13,6 +13,6 @@ rule read:
     params:
         sheet=option("sheet", params.get("sheet")),
     shell:
-        "python $WORKFLOW/import_timeseries/scripts/read.py --input {input.workbook:q}"
+        'python "$WORKFLOW"/import_timeseries/scripts/read.py --input {input.workbook:q}'
         " --output {output.data} --meta {output.meta} --source {output.source}"
         " --cells {output.cells} {params.sheet} --error logs/read.error.json > {log} 2>&1"

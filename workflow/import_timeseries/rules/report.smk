@@ -14,7 +14,7 @@ rule report:
     conda:
         "../../../envs/report.yaml"
     shell:
-        "python $WORKFLOW/import_timeseries/scripts/report.py --data {input.data}"
+        'python "$WORKFLOW"/import_timeseries/scripts/report.py --data {input.data}'
         " --source {input.source} --processed {input.processed}"
         " --processed-meta {input.processed_meta} --verified {input.verified}"
         " --imported {input.imported} --problems results/problems.json --job job.yaml"

@@ -13,7 +13,7 @@ rule verify:
         platform=platform_options(),
         listed=params["problems_listed"],
     shell:
-        "python $WORKFLOW/import_timeseries/scripts/verify.py --input {input.data}"
+        'python "$WORKFLOW"/import_timeseries/scripts/verify.py --input {input.data}'
         " --meta {input.meta} --source {input.source} --output {output} --problems results"
         " {params.platform} --listed {params.listed} --error logs/verify.error.json > {log} 2>&1"
 
@@ -34,6 +34,6 @@ rule import:
         job=config["id"],
         platform=platform_options(),
     shell:
-        "python $WORKFLOW/import_timeseries/scripts/import_runs.py --input {input.data}"
+        'python "$WORKFLOW"/import_timeseries/scripts/import_runs.py --input {input.data}'
         " --meta {input.meta} --verified {input.verified} --output {output} --job {params.job}"
         " {params.platform} --error logs/import.error.json > {log} 2>&1"
