@@ -1,4 +1,4 @@
-# Two commands: `make demo` shows the main job, `make test` checks everything.
+# `make demo` shows the main job, `make up` the service, `make test` checks everything.
 # Both set up what they need; a second call reuses it.
 PYTHON ?= python3
 VENV := .venv
@@ -6,11 +6,21 @@ BIN := $(VENV)/bin
 HOME_DIR := $(CURDIR)/.jobrunner
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo setup test setup-test lint unit lock clean
+.PHONY: demo up setup test setup-test lint unit lock clean
 
 demo: setup
 	@$(BIN)/jobrunner run import_timeseries --home "$(HOME_DIR)" \
 	  --input workbook=examples/example-workbook.xlsx --processing examples/project-workflow
+	@echo
+	@echo "The same through the service: make up (in another terminal), then"
+	@echo "  curl -H \"Authorization: Bearer \$$(cat .jobrunner/admin.token)\" -F workbook=@examples/example-workbook.xlsx \\"
+	@echo "    -F 'request={\"type\": \"import_timeseries\", \"instance\": \"example\"};type=application/json' http://127.0.0.1:8000/api/v1/jobs"
+
+# The whole service, with nothing to configure, and an instance that has the example's processing repository.
+up: setup $(VENV)/.web
+	@mkdir -p "$(HOME_DIR)/config/instances"
+	@sed 's|EXAMPLES|$(CURDIR)/examples|' examples/instance.yaml > "$(HOME_DIR)/config/instances/example.yaml"
+	@$(BIN)/jobrunner up --home "$(HOME_DIR)" --token-file "$(HOME_DIR)/admin.token" $(UP_ARGS)
 
 setup: $(VENV)/.base $(VENV)/.stages
 
@@ -24,6 +34,10 @@ $(BIN)/uv: requirements-uv.lock
 $(VENV)/.base: $(BIN)/uv requirements.lock pyproject.toml
 	@test -e $(VENV)/.test || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.web: $(VENV)/.base requirements-web.lock
+	@test -e $(VENV)/.test || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-web.lock
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base requirements-test.lock
@@ -60,7 +74,8 @@ lock: $(BIN)/uv
 	@COMPILE="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate"; \
 	echo uv | $$COMPILE --upgrade - -o requirements-uv.lock; \
 	$$COMPILE --upgrade pyproject.toml -o requirements.lock; \
-	$$COMPILE --upgrade -c requirements.lock pyproject.toml --group test -o requirements-test.lock
+	$$COMPILE --upgrade -c requirements.lock pyproject.toml --extra web -o requirements-web.lock; \
+	$$COMPILE --upgrade -c requirements-web.lock pyproject.toml --extra web --group test -o requirements-test.lock
 	@$(BIN)/python -m runner.standin.lock envs/*.yaml
 
 clean:

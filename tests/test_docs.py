@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 from runner.cli.commands import cli
+from webapp.instance_file import read as read_instance
+from webapp.settings import Settings
+from webapp.tokens import ROLES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -32,8 +36,35 @@ def test_each_key_of_a_profile_is_documented() -> None:
     assert [key for key in _keys(schema) if f"| `{key}` |" not in text] == []
 
 
+def test_each_key_of_an_instance_is_documented() -> None:
+    schema = yaml.safe_load((ROOT / "webapp" / "instance.schema.yaml").read_text())
+    of_a_type = schema["properties"]["types"]["additionalProperties"]
+    keys = [*_keys(schema), *_keys(of_a_type, "types.NAME.")]
+    text = (ROOT / "config" / "README.md").read_text()
+    assert [key for key in keys if f"| `{key}` |" not in text] == []
+
+
+def test_the_example_of_an_instance_is_right(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+    (example,) = re.findall(r"```yaml\n(title: .*?)```", text, re.DOTALL)
+    (tmp_path / "example.yaml").write_text(example)
+    assert read_instance(tmp_path / "example.yaml").running == 4
+
+
+def test_each_role_is_documented() -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+    assert [role for role in ROLES if f"| `{role}` |" not in text] == []
+
+
+def test_each_setting_of_the_service_is_documented() -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+    names = [f"JOBRUNNER_{name.upper()}" for name in Settings.model_fields]
+    assert [name for name in names if f"| `{name}` |" not in text] == []
+
+
 def test_each_environment_variable_is_documented() -> None:
-    sources = [*(ROOT / "runner").rglob("*.py"), *(ROOT / "workflow").rglob("*.py")]
+    folders = ("runner", "webapp", "workflow")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     used = {v for p in sources for v in re.findall(r'"(JOBRUNNER_[A-Z_]+)"', p.read_text())}
     text = (ROOT / "config" / "README.md").read_text()
     # set by the runner for processes that it starts itself
@@ -43,7 +74,10 @@ def test_each_environment_variable_is_documented() -> None:
 
 def test_each_command_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [name for name in cli.commands if name not in text] == []
+    names = cli.list_commands(click.Context(cli))
+    assert "up" in names
+    shown = " ".join(line for line in text.splitlines() if "jobrunner " in line)
+    assert [name for name in names if not re.search(rf"\b{name}\b", shown)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

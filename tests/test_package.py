@@ -60,3 +60,9 @@ def test_the_base_needs_no_web_framework_queue_or_database_driver(installed: Pat
     unwanted = ["flask", "apiflask", "rq", "redis", "psycopg", "ixmp4", "pyam", "pandas", "polars"]
     answer = subprocess.run([python, "-c", code, *unwanted], capture_output=True, text=True)
     assert json.loads(answer.stdout) == []
+
+
+def test_the_wheel_carries_the_service_with_the_revisions_of_its_database(installed: Path) -> None:
+    (service,) = installed.parent.parent.glob("lib/python*/site-packages/webapp")
+    names = ("env.py", "script.py.mako", "versions/0001_the_first_tables.py")
+    assert [name for name in names if not (service / "migrations" / name).is_file()] == []

@@ -1,0 +1,1 @@
+"""The service: a queue over the offline core, and a REST API."""

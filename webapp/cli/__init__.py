@@ -1,0 +1,1 @@
+"""Commands of the service, offered as ``jobrunner …`` where it is installed."""

@@ -1,0 +1,24 @@
+"""``jobrunner migrate``: the tables of the database brought to what this version needs."""
+
+from __future__ import annotations
+
+import click
+
+from webapp import migrate as tables
+from webapp.db import Database
+from webapp.settings import Settings
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database of the service to this version; changes nothing if it is there.
+
+    Which database: JOBRUNNER_DATABASE_URL. `jobrunner up` does this by itself.
+    """
+    database = Database(Settings().database_url)
+    before = tables.current(database)
+    tables.upgrade(database)
+    if before == tables.head():
+        click.echo(f"The tables are those of this version already (revision {before}).")
+    else:
+        click.echo(f"The tables came from revision {before or 'none'} to {tables.head()}.")

@@ -1,0 +1,44 @@
+"""Jobs: the only module that writes their state.
+
+The directory is the truth. Each change is an event in it first; `absorb` takes events over into
+the rows, which are a fold of them.
+"""
+
+from webapp.jobs.attempt import Claim, claim, fail, finished, interrupted, lost, take_over
+from webapp.jobs.change import append, cancel, change, delete, rerun, settle_notes
+from webapp.jobs.fold import Conflict, absorb, get
+from webapp.jobs.submit import (
+    PRIORITIES,
+    IdempotencyConflict,
+    IdempotencyKey,
+    Submission,
+    Submitted,
+    resubmit,
+    submit,
+)
+
+__all__ = [
+    "PRIORITIES",
+    "Claim",
+    "Conflict",
+    "IdempotencyConflict",
+    "IdempotencyKey",
+    "Submission",
+    "Submitted",
+    "absorb",
+    "append",
+    "cancel",
+    "change",
+    "claim",
+    "delete",
+    "fail",
+    "finished",
+    "get",
+    "interrupted",
+    "lost",
+    "rerun",
+    "resubmit",
+    "settle_notes",
+    "submit",
+    "take_over",
+]

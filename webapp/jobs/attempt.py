@@ -1,0 +1,149 @@
+"""What happens to a job while it is worked on, and when its supervisor dies."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert
+from sqlalchemy.orm import Session
+
+from runner import leader, record
+from runner.errors import JobRunnerError, NotFound
+from runner.jobdir import JobDirectory, draft_of
+from webapp import models
+from webapp.admission import admit
+from webapp.jobs.fold import absorb, changing, get, lose
+from webapp.models import ENDED, Job
+from webapp.service import Service
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that a supervisor has taken: it alone may start an attempt now.
+
+    Attributes
+    ----------
+    directory : JobDirectory
+        In its place.
+    options : dict
+        ``stage`` and ``only``, if that is what was asked for.
+    """
+
+    directory: JobDirectory
+    options: dict[str, Any]
+
+
+def claim(service: Service, job_id: str, fence: int, worker_id: str) -> Claim | None:
+    """Take an admitted job; None if the admission is an old one, or somebody else was quicker."""
+    with service.db.write() as session:
+        try:
+            job = get(session, job_id, lock=True)
+        except NotFound:
+            return None
+        if job.fence != fence or job.admitted is None or job.claimed_by is not None:
+            return None
+        directory = service.place(job)
+        absorb(session, job, directory)
+        if job.status != "queued" or job.admitted is None:
+            return None
+        job.claimed_by = worker_id
+        return Claim(directory, dict(job.next_options))
+
+
+def take_over(service: Service, job_id: str) -> Job:
+    """Take over what is new in a job's directory; give its row as it is then."""
+    with service.db.read() as session:
+        job = get(session, job_id)
+        size = (service.place(job).path / "events.jsonl").stat().st_size
+        if size <= job.events_offset:
+            return job
+    with changing(service, job_id) as (_, job, _):
+        return job
+
+
+def finished(service: Service, job_id: str) -> None:
+    """After an attempt: note down its artifacts, and let the next job start."""
+    with changing(service, job_id) as (_, job, directory):
+        _conclude(service, job, directory)
+    admit(service)
+    with service.db.read() as session:
+        directory = service.directory(get(session, job_id))
+    found = [{"job_id": job_id, **artifact.as_dict()} for artifact in directory.artifacts()]
+    with service.db.write() as session:
+        get(session, job_id, lock=True)
+        session.execute(delete(models.Artifact).where(models.Artifact.job_id == job_id))
+        if found:
+            session.execute(insert(models.Artifact), found)
+
+
+def fail(service: Service, job_id: str, error: JobRunnerError) -> None:
+    """End a job whose attempt could not even start."""
+    with changing(service, job_id) as (_, job, directory):
+        if job.status not in ENDED:
+            _end(directory, "failed", error.as_dict())
+    admit(service)
+
+
+def lost(service: Service, job_id: str) -> None:
+    """End a job whose directory is gone, though the folder of all jobs is there."""
+    with service.db.write() as session:
+        job = session.get(Job, job_id, with_for_update=True)
+        if job is None or job.status in ENDED or not service.home.jobs.is_dir():
+            return
+        path = service.path(job)
+        if not path.exists() and not draft_of(path).exists():
+            lose(session, job)
+    admit(service)
+
+
+def interrupted(service: Service, job_id: str) -> Job:
+    """Put a job back whose supervisor and leader are proven dead by their locks.
+
+    It continues from the outputs that exist; after too many times it fails, and a job that was
+    being cancelled is cancelled.
+
+    Raises
+    ------
+    JobBusy
+        If its leader lives after all.
+    """
+    with changing(service, job_id) as (session, job, directory):
+        if job.status not in ENDED and job.claimed_by is not None:
+            lock = leader.acquire(directory.path)
+            try:
+                _close(session, job, directory)
+            finally:
+                os.close(lock)
+        _conclude(service, job, directory)
+    admit(service)
+    return job
+
+
+def _close(session: Session, job: Job, directory: JobDirectory) -> None:
+    record.close_interrupted(directory)
+    if not absorb(session, job, directory):  # its supervisor died before there was an attempt
+        directory.events.append("attempt", source="service", status="interrupted")
+        directory.events.append("status", source="service", status="queued")
+        absorb(session, job, directory)
+
+
+def _conclude(service: Service, job: Job, directory: JobDirectory) -> None:
+    """End a job that was put back by an interruption, but is not to be continued."""
+    limit = service.settings.max_interruptions
+    if job.status != "queued":
+        return
+    if job.stop_requested:
+        _end(directory, "cancelled")
+    elif job.interruptions > limit:
+        message = (
+            f"The job was interrupted {job.interruptions} times (worker or machine died); at most "
+            f"{limit} times it is continued by itself. See its log, then run it again."
+        )
+        document = {"code": "interrupted_too_often", "message": message, "stage": None}
+        _end(directory, "failed", {**document, "problems": []})
+
+
+def _end(directory: JobDirectory, status: str, error: dict[str, Any] | None = None) -> None:
+    directory.events.append("status", source="service", status=status, error=error)

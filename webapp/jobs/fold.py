@@ -1,0 +1,199 @@
+"""From the events of a job's directory to its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import delete, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from runner.errors import JobRunnerError, NotFound
+from runner.events import Event
+from runner.files import now, sync
+from runner.jobdir import JobDirectory
+from webapp.db import lock
+from webapp.models import ENDED, Job, JobCount, JobEvent, JobWord
+from webapp.service import Service
+from webapp.words import words
+
+_COLUMNS = ("n", "time", "kind", "source", "attempt")
+
+
+class Conflict(JobRunnerError):
+    """Something that cannot be done to a job as it stands."""
+
+    code = "conflict"
+    status = 409
+
+
+def get(session: Session, job_id: str, *, lock: bool = False) -> Job:
+    """Give the row of a job; with `lock` nobody else changes it until the transaction ends.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    job = session.get(Job, job_id, with_for_update=lock, populate_existing=lock)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job
+
+
+@contextmanager
+def changing(service: Service, job_id: str) -> Iterator[tuple[Session, Job, JobDirectory]]:
+    """Give a job, locked and up to date with its directory, and tell listeners afterwards.
+
+    What the block appends to the directory's events is taken over at its end.
+    """
+    with service.db.write() as session:
+        job = get(session, job_id, lock=True)
+        directory = service.place(job)  # or it might be moved meanwhile
+        absorb(session, job, directory)
+        yield session, job, directory
+        absorb(session, job, directory)
+    service.queue.publish(f"jobrunner:job:{job_id}")
+
+
+def absorb(session: Session, job: Job, directory: JobDirectory) -> list[Event]:
+    """Take over the events that the rows do not have yet.
+
+    Parameters
+    ----------
+    session : Session
+        In a writing transaction.
+    job : Job
+        Its row, locked.
+    directory : JobDirectory
+        Where the events stand.
+
+    Returns
+    -------
+    list of Event
+        Those that were new.
+    """
+    events, offset = directory.events.tail(job.events_offset)
+    if not events:
+        return []
+    sync(directory.events.path)  # what the rows know must be there after a power cut, too
+    before, error = job.status if job.events_seen else None, job.error
+    session.execute(insert(JobEvent), [_row(job.id, event) for event in events])
+    for event in events:
+        _APPLY.get(event["kind"], _ignore)(job, event)
+    if before is None or job.error != error or any("changes" in event for event in events):
+        _write_words(session, job, directory)
+    job.events_seen, job.events_offset = events[-1]["n"], offset
+    if job.status != before:
+        _count(session, job, before)
+    session.flush()
+    return events
+
+
+def lose(session: Session, job: Job) -> None:
+    """End a job whose directory is gone: the rows alone can still say so."""
+    before = job.status
+    message = "The directory of the job is gone. Submit it again, or restore the directory."
+    error: dict[str, Any] = {
+        "code": "directory_gone",
+        "message": message,
+        "stage": None,
+        "problems": [],
+    }
+    event: Event = {"n": job.events_seen + 1, "time": now(), "kind": "status", "attempt": None}
+    event |= {"source": "service", "status": "failed", "error": error}
+    session.execute(insert(JobEvent), [_row(job.id, event)])
+    _status(job, event)
+    job.events_seen = event["n"]
+    _count(session, job, before)
+    session.flush()
+
+
+def uncount(session: Session, job: Job) -> None:
+    """Take a job that is being deleted out of the counts."""
+    _add(session, (job.instance, job.type, job.status), -1)
+
+
+def _write_words(session: Session, job: Job, directory: JobDirectory) -> None:
+    """Replace what a job is found by."""
+    files = [spec["name"] for spec in (directory.config.get("inputs") or {}).values()]
+    code = [str(job.error["code"])] if job.error else []
+    text = " ".join([job.id, job.type, job.user, *job.tags, *files, *code])
+    found = [("tag", tag) for tag in set(job.tags)] + [("text", word) for word in words(text)]
+    session.execute(delete(JobWord).where(JobWord.job_id == job.id))
+    rows = [{"kind": kind, "word": word, "job_id": job.id} for kind, word in sorted(found)]
+    session.execute(insert(JobWord), rows)
+
+
+def _row(job_id: str, event: Event) -> dict[str, Any]:
+    data = {key: value for key, value in event.items() if key not in _COLUMNS}
+    return {"job_id": job_id, "data": data, **{name: event.get(name) for name in _COLUMNS}}
+
+
+def _ignore(job: Job, event: Event) -> None:
+    pass
+
+
+def _status(job: Job, event: Event) -> None:
+    job.status, job.error = event["status"], event.get("error")
+    job.finished = event["time"] if job.status in ENDED else None
+    if job.status == "running":
+        job.started = job.started or event["time"]
+    elif job.status == "stopping":  # the runner says so, too, when a worker is shut down
+        job.stop_requested = job.stop_requested or event["source"] == "api"
+    else:
+        _leave_slot(job, event)
+
+
+def _leave_slot(job: Job, event: Event) -> None:
+    job.admitted, job.claimed_by = None, None
+    if "options" in event:  # a person asked for it: a new beginning
+        job.next_options, job.interruptions, job.started = event["options"], 0, None
+        job.stop_requested = False
+    elif job.status in ENDED:
+        job.next_options, job.stop_requested = {}, False
+
+
+def _attempt(job: Job, event: Event) -> None:
+    job.attempt = event["attempt"] or job.attempt
+    if event.get("status") == "interrupted" and job.status != "stopping":
+        job.interruptions += 1  # it was not its supervisor's wish
+
+
+def _note(job: Job, event: Event) -> None:
+    changes = event.get("changes", {})
+    job.priority = changes.get("priority", job.priority)
+    job.tags = changes.get("tags", job.tags)
+    job.pinned = changes.get("pinned", job.pinned)
+
+
+_APPLY: dict[str, Callable[[Job, Event], None]] = {
+    "status": _status,
+    "attempt": _attempt,
+    "note": _note,
+}
+
+
+def _count(session: Session, job: Job, before: str | None) -> None:
+    changes = {(job.instance, job.type, job.status): 1}
+    if before is not None:
+        changes[job.instance, job.type, before] = -1
+    for key, number in changes.items():
+        _add(session, key, number)
+
+
+def _add(session: Session, key: tuple[str, str, str], number: int) -> None:
+    # one lock for all statuses of a type: a transaction may change them in any order, and two that
+    # do it in different orders would wait for each other
+    lock(session, f"counts:{key[0]}:{key[1]}")
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    row = dict(zip(("instance", "type", "status"), key, strict=True)) | {"number": number}
+    statement = dialect.insert(JobCount).values(row)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["instance", "type", "status"],
+            set_={"number": JobCount.number + number},
+        )
+    )

@@ -1,0 +1,1 @@
+"""Migrations of the database: one file per revision in `versions`, run by `webapp.migrate`."""

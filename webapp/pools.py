@@ -1,0 +1,220 @@
+"""Pools and their workers: who is alive, how much room there is, what is paused."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from runner import __version__
+from runner.errors import NotFound
+from runner.files import now, safe_label
+from webapp.models import Job, Pause, Pool, Worker
+from webapp.settings import Settings
+
+Kind = Literal["service", "instance", "pool"]
+_ALL = "all"
+
+
+@dataclass
+class PoolRoom:
+    """What a pool has, and what admitted jobs use of it.
+
+    Attributes
+    ----------
+    slots, cores : int
+        What there is.
+    mem_mb : int
+        Memory in MB.
+    workers : int
+        Living worker processes.
+    """
+
+    name: str
+    slots: int = 0
+    cores: int = 0
+    mem_mb: int = 0
+    used_slots: int = 0
+    used_cores: int = 0
+    used_mem_mb: int = 0
+    workers: int = 0
+    capacity: int | None = None
+    paused: bool = False
+
+    def can_hold(self, job: Job) -> bool:
+        """Tell whether the job would fit into the empty pool."""
+        return job.cores <= self.cores and job.mem_mb <= self.mem_mb
+
+    def fits(self, job: Job) -> bool:
+        """Tell whether the job fits beside what is running."""
+        return (
+            self.used_cores + job.cores <= self.cores
+            and self.used_mem_mb + job.mem_mb <= self.mem_mb
+        )
+
+    def take(self, job: Job) -> None:
+        """Count the job as running here."""
+        self.used_slots += 1
+        self.used_cores += job.cores
+        self.used_mem_mb += job.mem_mb
+
+
+def register(session: Session, *, pool: str, slots: int, cores: int, mem_mb: int) -> Worker:
+    """Note down a worker process (this one) that offers `slots` to `pool`."""
+    safe_label(pool, "Pool")
+    if session.get(Pool, pool) is None:
+        session.add(Pool(name=pool))
+    host, pid = socket.gethostname(), os.getpid()
+    worker = Worker(
+        id=f"{host}-{pid}-{secrets.token_hex(4)}",
+        pool=pool,
+        host=host,
+        pid=pid,
+        slots=slots,
+        cores=cores,
+        mem_mb=mem_mb,
+        version=__version__,
+        state="running",
+        started=now(),
+        heartbeat=now(),
+    )
+    session.add(worker)
+    session.flush()
+    return worker
+
+
+def beat(session: Session, worker_id: str, state: str = "running") -> Worker | None:
+    """Note that a worker lives; `state` is ``running`` or ``draining``.
+
+    Returns
+    -------
+    Worker or None
+        None if it is not registered (any more): register again.
+    """
+    worker = session.get(Worker, worker_id)
+    if worker is not None:
+        worker.heartbeat, worker.state = now(), state
+    return worker
+
+
+def leave(session: Session, worker_id: str) -> None:
+    """Strike a worker off the list."""
+    if worker := session.get(Worker, worker_id):
+        session.delete(worker)
+
+
+def living(session: Session, settings: Settings, pool: str | None = None) -> list[Worker]:
+    """Give the workers that were heard of lately and take jobs, oldest first."""
+    query = select(Worker).where(
+        Worker.heartbeat >= seconds_ago(settings.worker_lost_after), Worker.state == "running"
+    )
+    if pool is not None:
+        query = query.where(Worker.pool == pool)
+    return list(session.scalars(query.order_by(Worker.started, Worker.id)))
+
+
+def share(capacity: int | None, workers: Sequence[Worker], me: Worker) -> int:
+    """Give how many slots this worker may use now.
+
+    Parameters
+    ----------
+    capacity : int or None
+        Slots set for the whole pool; None: each worker uses what it offers.
+    workers : sequence of Worker
+        The living workers of the pool, in the same order for all.
+    me : Worker
+        One of them.
+    """
+    if capacity is None:
+        return me.slots
+    ids = [worker.id for worker in workers]
+    if me.id not in ids:
+        return 0
+    each, rest = divmod(capacity, len(ids))
+    return each + (ids.index(me.id) < rest)
+
+
+def set_capacity(
+    session: Session,
+    name: str,
+    slots: int | None,
+    *,
+    cores: int | None = None,
+    mem_mb: int | None = None,
+) -> Pool:
+    """Set what a pool has; None: what its workers offer.
+
+    Raises
+    ------
+    NotFound
+        If there is no such pool.
+    """
+    pool = session.get(Pool, name)
+    if pool is None:
+        known = ", ".join(session.scalars(select(Pool.name).order_by(Pool.name))) or "none yet"
+        raise NotFound(
+            f"There is no pool {name!r}: {known}. A pool is there once a worker of it was started."
+        )
+    pool.capacity, pool.cores, pool.mem_mb = slots, cores, mem_mb
+    return pool
+
+
+def pause(session: Session, kind: Kind, name: str, by: str) -> None:
+    """Let nothing more start of an instance, in a pool, or (``service``) at all."""
+    if session.get(Pause, (kind, name)) is None:
+        session.add(Pause(kind=kind, name=name, by=by, since=now()))
+
+
+def resume(session: Session, kind: Kind, name: str) -> None:
+    """Take a pause back."""
+    if found := session.get(Pause, (kind, name)):
+        session.delete(found)
+
+
+def pauses(session: Session) -> dict[tuple[str, str], Pause]:
+    """Give what is paused by kind and name; the service is ``("service", "all")``."""
+    return {(found.kind, found.name): found for found in session.scalars(select(Pause))}
+
+
+def service_is_paused(found: dict[tuple[str, str], Pause]) -> bool:
+    """Tell whether nothing at all may start."""
+    return ("service", _ALL) in found
+
+
+def room(session: Session, settings: Settings) -> dict[str, PoolRoom]:
+    """Give what each pool has and uses, from the workers alive and the jobs admitted."""
+    paused = pauses(session)
+    rooms = {}
+    for pool in session.scalars(select(Pool).order_by(Pool.name)):
+        workers = living(session, settings, pool.name)
+        offered = PoolRoom(pool.name, workers=len(workers), capacity=pool.capacity)
+        offered.paused = ("pool", pool.name) in paused
+        if workers:
+            offered.slots = _set_or(pool.capacity, sum(w.slots for w in workers))
+            offered.cores = _set_or(pool.cores, sum(w.cores for w in workers))
+            offered.mem_mb = _set_or(pool.mem_mb, sum(w.mem_mb for w in workers))
+        rooms[pool.name] = offered
+    used = select(Job.pool, func.count(), func.sum(Job.cores), func.sum(Job.mem_mb))
+    for name, number, cores, mem_mb in session.execute(
+        used.where(Job.admitted.is_not(None)).group_by(Job.pool)
+    ):
+        found = rooms.setdefault(name, PoolRoom(name))
+        found.used_slots, found.used_cores, found.used_mem_mb = number, int(cores), int(mem_mb)
+    return rooms
+
+
+def seconds_ago(seconds: float) -> str:
+    """Give the time `seconds` ago as our tables write it."""
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _set_or(chosen: int | None, offered: int) -> int:
+    return offered if chosen is None else chosen
