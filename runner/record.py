@@ -48,6 +48,12 @@ def close_interrupted(job: JobDirectory) -> None:
             close(job, record)
 
 
+def is_open(job: JobDirectory) -> bool:
+    """Tell whether the last attempt has no outcome yet: it runs, or its supervisor died."""
+    found = list(records(job))
+    return bool(found) and found[-1]["outcome"] is None
+
+
 def records(job: JobDirectory) -> Iterator[dict[str, Any]]:
     """Give the records of a job's attempts, first to last."""
     for path in sorted(job.attempts.glob("*.json"), key=lambda p: int(p.stem)):

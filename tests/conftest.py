@@ -11,6 +11,15 @@ import pytest
 
 from runner.environments import EnvironmentStore
 from tests.postgresql import postgres  # noqa: F401
+from tests.webapp.databases import (  # noqa: F401
+    database,
+    database_url,
+    empty_database,
+    empty_database_url,
+    new_database_url,
+    postgresql_template,
+    sqlite_template,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"  # kept between runs

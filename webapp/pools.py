@@ -68,9 +68,7 @@ class PoolRoom:
 
 def register(session: Session, *, pool: str, slots: int, cores: int, mem_mb: int) -> Worker:
     """Note down a worker process (this one) that offers `slots` to `pool`."""
-    safe_label(pool, "Pool")
-    if session.get(Pool, pool) is None:
-        session.add(Pool(name=pool))
+    ensure(session, pool)
     host, pid = socket.gethostname(), os.getpid()
     worker = Worker(
         id=f"{host}-{pid}-{secrets.token_hex(4)}",
@@ -88,6 +86,14 @@ def register(session: Session, *, pool: str, slots: int, cores: int, mem_mb: int
     session.add(worker)
     session.flush()
     return worker
+
+
+def ensure(session: Session, name: str) -> None:
+    """Have a pool of that name; its capacity can be set before it has a worker."""
+    safe_label(name, "Pool")
+    if session.get(Pool, name) is None:
+        session.add(Pool(name=name))
+        session.flush()
 
 
 def beat(session: Session, worker_id: str, state: str = "running") -> Worker | None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, select
 
-from runner import leader
+from runner import leader, record
 from runner.errors import JobBusy, JobRunnerError, NotFound
 from runner.jobdir import draft_of
 from webapp import jobs, pools, supervisor
@@ -135,6 +135,8 @@ def _look_at(service: Service, job: Job, report: Report) -> None:
     if _has_news(service, job):  # somebody worked in it by hand
         job = jobs.take_over(service, job.id)
         report.taken_over += 1
+    if job.status in ("running", "stopping") and record.is_open(service.directory(job)):
+        report.interrupted += settle(service, job)
     if job.admitted is not None and job.status == "queued":
         report.put += _put_again(service, job)
 

@@ -11,11 +11,6 @@ from runner import launch
 from runner.home import Home
 from runner.launch import Prepared, ProcessingRequest
 from runner.state import JobState
-from tests.webapp.databases import (  # noqa: F401
-    new_database_url,
-    postgresql_template,
-    sqlite_template,
-)
 from tests.webapp.running import backend, idle_service, service_home  # noqa: F401
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -103,3 +103,13 @@ def test_why_a_job_waits_follows_what_operators_do(api: Api) -> None:
         pools.pause(session, "instance", "default", "ops")
     waiting = get(api, f"/jobs/{job_id}", api.token("viewer")).json["waiting"]  # type: ignore[index]
     assert waiting["code"] == "instance_paused"
+
+
+def test_what_was_done_by_hand_in_the_directory_shows(api: Api) -> None:
+    job_id = api.job()
+    assert run(api, job_id) == "succeeded"
+    directory = api.service.directory(api.row(job_id))
+    directory.events.append("status", source="runner", status="cancelled")
+    page = get(api, f"/jobs/{job_id}", api.token("viewer")).json
+    assert page is not None
+    assert page["status"] == "cancelled"

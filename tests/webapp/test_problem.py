@@ -181,7 +181,7 @@ def test_what_the_database_refuses_is_the_mistake_of_the_caller(api: Api) -> Non
 def test_every_answer_has_an_id_that_is_in_the_log(
     sqlite_api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     own = sqlite_api.call("GET", "/healthz", headers={"X-Request-ID": "trace-1.a:b"})
     assert own.headers["X-Request-ID"] == "trace-1.a:b"
     assert "trace-1.a:b GET /healthz 200" in caplog.text

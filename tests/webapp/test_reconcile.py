@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,7 @@ from webapp.models import Idempotency, Job, Worker
 from webapp.service import Service
 from webapp.settings import Settings
 
+from .attempts import begin
 from .worlds import add_worker, row, trivial
 
 _FORK = multiprocessing.get_context("fork")
@@ -272,3 +274,23 @@ def test_a_job_is_not_claimed_for_an_old_admission(service: Service) -> None:
     reconcile.reconcile(service)
     assert jobs.claim(service, job.id, job.fence, "late") is None
     assert admit(service) == 0
+
+
+def test_an_attempt_that_somebody_started_by_hand_and_killed_is_continued(
+    service: Service,
+) -> None:
+    with service.db.write() as session:
+        pools.pause(session, "service", "all", "jane")
+    job_id = jobs.submit(service, trivial()).job.id
+    begin(service.place(row(service, job_id)))
+    reconcile.reconcile(service)  # what it wrote is taken over, and both locks are free
+    job = row(service, job_id)
+    assert (job.status, job.interruptions, job.claimed_by) == ("queued", 1, None)
+
+
+def test_a_job_whose_directory_is_gone_is_given_up(service: Service) -> None:
+    job = _claimed(service)
+    shutil.rmtree(service.path(job))
+    reconcile.reconcile(service)
+    found = row(service, job.id)
+    assert (found.status, found.admitted) == ("failed", None)

@@ -94,7 +94,9 @@ def _end(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = g.get("request_id", "-")
-    _log.info(
+    quiet = request.path.endswith(("/healthz", "/readyz"))  # asked every few seconds
+    _log.log(
+        logging.DEBUG if quiet else logging.INFO,
         "%s %s %s %d %.1f ms",
         g.get("request_id", "-"),
         request.method,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from runner.errors import InvalidRequest
 from runner.files import now
 from webapp import jobs
-from webapp.api import auth, reading, streams
+from webapp.api import auth, streams
 from webapp.api.openapi import Responses
 from webapp.api.schemas import JobOut
 from webapp.api.schemas_reading import EventIn, EventsIn, EventsOut, event_out
@@ -41,7 +41,7 @@ def read(job_id: str, query: EventsIn) -> EventsOut | Response:
     kind, its number as the id; a comment every 15 seconds; `end` when the job has ended. A client
     that comes back sends the header `Last-Event-ID`, which goes before `since`.
     """
-    job, service = reading.visible(job_id), auth.service()
+    job, service = auth.readable(job_id), auth.service()
     if streams.wanted():
         return streams.answer(_follow(service, job.id, _last_event(query.since)))
     with service.db.read() as session:
@@ -65,7 +65,7 @@ def write(job_id: str, given: EventIn) -> JobOut:
 
     A change of status, progress, or a note; each with the time at which it happened.
     """
-    reading.visible(job_id)
+    auth.readable(job_id)
     asker = auth.require("worker")
     data = given.model_dump(exclude={"kind", "time"}, exclude_none=True)
     _check(given, set(data))

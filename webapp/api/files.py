@@ -49,7 +49,7 @@ blueprint = APIBlueprint("files", __name__, tag="files")
 @blueprint.output(FilesOut)
 def list_files(job_id: str) -> FilesOut:
     """List the files of a job: its results with their checksums, and what else can be fetched."""
-    job = reading.visible(job_id)
+    job = auth.readable(job_id)
     directory = reading.directory(job)
     others = [
         FileOut(path=path, bytes=size, url=url_of(job.id, path))
@@ -68,7 +68,7 @@ def get_file(job_id: str, path: str, query: FileIn) -> Response:
     Its ETag is its SHA-256, so that `If-None-Match` fetches nothing twice; that of a log is the
     state it is in.
     """
-    job = reading.visible(job_id)
+    job = auth.readable(job_id)
     directory = reading.directory(job)
     found = _place(directory.path, path) if directory else None
     if directory is None or found is None:
@@ -86,7 +86,7 @@ def get_file(job_id: str, path: str, query: FileIn) -> Response:
 @blueprint.doc(responses=_ZIP)
 def get_zip(job_id: str) -> Response:
     """Fetch all files of a job as a zip: request, inputs, results and logs."""
-    job = reading.visible(job_id)
+    job = auth.readable(job_id)
     directory = reading.directory(job)
     if directory is None:
         raise NotFound(f"The files of job {job.id} are gone.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import quote
@@ -12,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from runner import record
+from runner.errors import NotFound
 from runner.events import Event
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType, Stage
 from runner.state import JobState
-from webapp import admission
+from webapp import admission, jobs
 from webapp.api import auth, files, reading
 from webapp.api.schemas import StageOut, WaitingOut
 from webapp.api.schemas_job import (
@@ -41,7 +43,7 @@ def get(job_id: str) -> JobWholeOut:
 
     What was asked for, where it stands and why it waits, its stages, attempts, error and results.
     """
-    job, service = reading.visible(job_id), auth.service()
+    job, service = _up_to_date(auth.readable(job_id)), auth.service()
     directory = reading.directory(job)
     job_type = reading.catalogue().job_type(job.digest, job.type)
     with service.db.read() as session:
@@ -59,6 +61,13 @@ def get(job_id: str) -> JobWholeOut:
         files_gone=directory is None,
         links=_links(job),
     )
+
+
+def _up_to_date(job: Job) -> Job:
+    """Take over what was done by hand in the directory, without a worker that would tell."""
+    with suppress(NotFound, OSError):
+        return jobs.take_over(auth.service(), job.id)
+    return job
 
 
 def _events(session: Session, job_id: str) -> list[Event]:

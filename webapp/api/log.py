@@ -65,7 +65,7 @@ def read(job_id: str, query: LogIn) -> Response:
     `restart` when the log is begun anew; `end` when the job has ended. A client that comes back
     sends `Last-Event-ID`.
     """
-    job = reading.visible(job_id)
+    job = auth.readable(job_id)
     directory = reading.directory(job)
     path = _log(job, directory, query.stage)
     if query.follow:
@@ -82,7 +82,7 @@ def read(job_id: str, query: LogIn) -> Response:
 )
 def append(job_id: str) -> LogOut:
     """Append text to the log of a job that is worked on elsewhere; whole or not at all."""
-    job = reading.visible(job_id)
+    job = auth.readable(job_id)
     auth.require("worker")
     if job.admitted is not None:
         raise jobs.Conflict(f"Job {job.id} has a slot in pool {job.pool}: its own worker runs it.")

@@ -32,7 +32,7 @@ class JobIn(In):
         default=0, description="Higher goes first; submitters up to the instance's max_priority."
     )
     tags: Tags = Field(default=[])
-    notify: Notify = Field(default=[])
+    notify: Notify = Field(default=[], description="Kept with the job; no mail is sent yet.")
 
 
 class PlanQuery(In):

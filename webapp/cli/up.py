@@ -42,7 +42,7 @@ def up(
     Ctrl-C drains: attempts that run are waited for. A second Ctrl-C stops them; their jobs are
     queued again and continue at the next start.
     """
-    from webapp import migrate
+    from webapp import migrate, pools
     from webapp.cli.home import use_home
     from webapp.cli.logs import set_up_logs
     from webapp.cli.one_machine import OneMachine, listen, only_one
@@ -60,6 +60,8 @@ def up(
         service = Service.open(settings)
         migrate.upgrade(service.db)
         service.home.releases.publish_shipped()
+        with service.db.exclusive("workers") as session:
+            pools.ensure(session, "default")
         machine = OneMachine(service, listener, slots or os.cpu_count() or 1)
         machine.start()
         click.echo(_welcome(machine, _first_token(service, token_file)))

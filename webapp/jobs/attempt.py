@@ -110,7 +110,8 @@ def interrupted(service: Service, job_id: str) -> Job:
         If its leader lives after all.
     """
     with changing(service, job_id) as (session, job, directory):
-        if job.status not in ENDED and job.claimed_by is not None:
+        # one that somebody started by hand in the directory is claimed by no worker
+        if job.status not in ENDED and (job.claimed_by or record.is_open(directory)):
             lock = leader.acquire(directory.path)
             try:
                 _close(session, job, directory)
