@@ -16,21 +16,14 @@ import pytest
 
 from tests.webapp.running import Running, assert_exactly_once, until
 
-MANY = pytest.mark.parametrize("number", [50], ids=["50 jobs"])
-FEW = 8
+NUMBER = 50  # jobs
 
 
 @pytest.fixture
-def number() -> int:
-    """How many jobs there are."""
-    return FEW
-
-
-@pytest.fixture
-def busy(idle_service: Running, number: int) -> tuple[Running, list[str], str]:
+def busy(idle_service: Running) -> tuple[Running, list[str], str]:
     """A service with some jobs, one of them in the middle of its second stage."""
     jobs = [idle_service.submit("toy", params={"command": "sleep 1.5"}, priority=50)]
-    jobs += [idle_service.submit("trivial") for _ in range(number - 1)]
+    jobs += [idle_service.submit("trivial") for _ in range(NUMBER - 1)]
     idle_service.up()
     idle_service.until_running(jobs[0])
     return idle_service, jobs, jobs[0]
@@ -65,7 +58,6 @@ def test_killing_a_slot_leaves_its_attempt_alone(busy: tuple[Running, list[str],
     assert _attempts(running, long) == ["started", "succeeded"]
 
 
-@MANY
 def test_killing_a_slot_and_its_horse_interrupts_the_attempt_and_the_job_continues(
     busy: tuple[Running, list[str], str],
 ) -> None:
@@ -88,7 +80,6 @@ def test_killing_the_worker_process_leaves_its_attempts_alone(
     assert _attempts(running, long) == ["started", "succeeded"]
 
 
-@MANY
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_killing_all_of_a_worker_interrupts_its_attempts_and_the_jobs_continue(
     busy: tuple[Running, list[str], str],
@@ -101,7 +92,6 @@ def test_killing_all_of_a_worker_interrupts_its_attempts_and_the_jobs_continue(
     assert _attempts(running, long) == ["started", "interrupted", "started", "succeeded"]
 
 
-@MANY
 @pytest.mark.parametrize("data", ["kept", "lost"])
 def test_killing_redis_with_and_without_its_data_costs_seconds_not_jobs(
     busy: tuple[Running, list[str], str], data: str
@@ -125,7 +115,6 @@ def test_emptying_redis_costs_seconds_not_jobs(busy: tuple[Running, list[str], s
     _all_succeed(running, jobs)
 
 
-@MANY
 @pytest.mark.parametrize("part", ["first process", "all of it"])
 def test_killing_the_web_server_costs_nobody_a_job_and_it_comes_back(
     busy: tuple[Running, list[str], str], part: str

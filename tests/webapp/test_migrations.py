@@ -184,9 +184,13 @@ def test_a_database_without_tables_is_refused_with_what_to_run(empty_database: D
 
 
 def test_the_command_that_the_refusal_names_brings_the_tables_up(
-    empty_database: Database, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_database: Database,
+    empty_database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("JOBRUNNER_DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("JOBRUNNER_HOME", str(tmp_path))
     first = CliRunner().invoke(command, [])
     assert (first.exit_code, first.output) == (
         0, f"The tables came from revision none to {REVISIONS[-1]}.\n",
