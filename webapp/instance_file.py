@@ -75,10 +75,6 @@ class Instance:
             raise InvalidRequest(message, [{"pointer": "/type", "message": message}])
         return self.types[type_name]
 
-    def profile_of(self, type_name: str) -> str:
-        """Give the profile of its jobs of a type."""
-        return self.rule(type_name).profile or self.profile
-
 
 def read(path: Path) -> Instance:
     """Read the file of one instance.
