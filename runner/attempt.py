@@ -109,6 +109,7 @@ class Attempt:
             record.close_interrupted(job)
             _release_snakemake_lock(job, job_type)
             number = len(list(job.attempts.glob("*.json"))) + 1
+            job.logs.mkdir(exist_ok=True)
             for stale in job.logs.glob("*.error.json"):
                 stale.unlink()
             events = job.path / "events.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -114,11 +115,22 @@ def run_warm(argv: Sequence[str]) -> int:
     import snakemake.cli
 
     sys.argv = ["snakemake", *argv]
+    _log_as_a_new_process()
     try:
         snakemake.cli.main(list(argv))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _log_as_a_new_process() -> None:
+    """Let go of how the process logs that this one is a fork of.
+
+    Its handlers would write each line of Snakemake's into the job's log a second time.
+    """
+    logging.root.handlers.clear()
+    logging.captureWarnings(False)
+    sys.excepthook = sys.__excepthook__
 
 
 def run_plain(argv: Sequence[str]) -> int:

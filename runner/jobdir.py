@@ -208,14 +208,18 @@ class JobDirectory:
 
     def artifacts(self) -> Iterator[Artifact]:
         """Give the files below ``results/`` that may leave it, sorted by path."""
+        for path in self.result_files():
+            relative = path.relative_to(self.path).as_posix()
+            yield Artifact(relative, path.stat().st_size, sha256(path))
+
+    def result_files(self) -> Iterator[Path]:
+        """Give the paths of what `artifacts` gives, with nothing read."""
         root = self.path / "results"
         for folder, _, names in sorted(os.walk(root)):
             for name in sorted(names):
                 path = Path(folder, name)
-                if name.startswith(".") or path.is_symlink() or not path.is_file():
-                    continue
-                relative = path.relative_to(self.path).as_posix()
-                yield Artifact(relative, path.stat().st_size, sha256(path))
+                if not name.startswith(".") and not path.is_symlink() and path.is_file():
+                    yield path
 
 
 def draft_of(path: Path) -> Path:

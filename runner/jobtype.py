@@ -13,6 +13,7 @@ import yaml
 
 from runner.errors import InvalidConfiguration, InvalidInput, InvalidRequest
 from runner.files import read_yaml
+from runner.retention import Retention
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
@@ -77,7 +78,7 @@ class JobType:
     stages: tuple[Stage, ...]
     results: Mapping[str, str]
     resources: Mapping[str, Any]
-    retention: Mapping[str, str]
+    retention: Retention
     needs: tuple[str, ...]
     processing: str
 
@@ -134,7 +135,7 @@ class JobType:
             stages=stages,
             results=text.get("results", {}),
             resources=text.get("resources", {}),
-            retention=text.get("retention", {}),
+            retention=Retention.parse(text.get("retention")),
             needs=tuple(text.get("needs", ())),
             processing=text.get("processing", "no"),
         )

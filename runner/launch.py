@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import environments, profile, redact, release
+from runner import environments, profile, redact, reference, release
 from runner.attempt import Attempt
 from runner.command import RunOptions
 from runner.errors import InvalidRequest, NotFound
@@ -26,6 +26,10 @@ from runner.standby import Standby
 
 # Of the caller's environment these would change what a rule does.
 _NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", DSN_VARIABLE)
+# These have credentials of the service, which are nothing for a rule; others, to which a file of
+# the configuration refers, likewise.
+_SECRET = ("JOBRUNNER_MAIL", "JOBRUNNER_DATABASE_URL", "JOBRUNNER_REDIS_URL", "JOBRUNNER_TOKEN")
+_CONFIGURED = ("instances", "profiles", "issuers")
 # Releases and environments are compiled when they are made; a job must not write into them. (On a
 # full disk it would leave byte code cut short, which stops every later job.)
 _SET = {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -99,7 +103,7 @@ class Prepared:
             folders.append(Path(used).parent)
         prefix = environments.prefix_folder(mode, root=root, lock_folders=folders)
         variables = environments.environment_variables(mode, root=root, lock_folders=folders)
-        return mode, prefix, {**base_environment(), **variables}
+        return mode, prefix, {**base_environment(self.home), **variables}
 
     def limit(self, name: str) -> Any:
         """Give a limit of an attempt: ``cores``, ``mem_mb``, ``runtime``; None if there is none."""
@@ -220,9 +224,20 @@ def reopen(home: Home, job: JobDirectory) -> Prepared:
     )
 
 
-def base_environment() -> dict[str, str]:
-    """Give the caller's environment without what would change the work of rules."""
-    kept = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+def base_environment(home: Home) -> dict[str, str]:
+    """Give the caller's environment without what would change the work of rules, or is secret.
+
+    Parameters
+    ----------
+    home : Home
+        Its configuration says which variables have secrets.
+    """
+    folders = [home.path / "config" / kind for kind in _CONFIGURED]
+    dropped = {*_NOT_PASSED_ON, *_SECRET, *reference.variables_in(folders)}
+    for name in _SECRET:  # JOBRUNNER_MAIL may itself be a reference
+        kind, _, where = os.environ.get(name, "").partition(":")
+        dropped |= {where} if kind == "env" else set()
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return {**kept, **_SET}
 
 

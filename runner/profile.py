@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from runner import share
+from runner import reference, share
 from runner.errors import InvalidConfiguration, NotFound
 from runner.files import read_yaml, safe_label
 
@@ -66,20 +65,8 @@ class Profile:
         """
         if self.dsn is None:
             return {}
-        kind, _, where = self.dsn.partition(":")
-        if kind == "env":
-            if not os.environ.get(where):
-                raise InvalidConfiguration(
-                    f"Profile {self.name} takes the platform's address from the environment "
-                    f"variable {where}, which is not set."
-                )
-            return {DSN_VARIABLE: os.environ[where]}
-        try:
-            return {DSN_VARIABLE: Path(where).expanduser().read_text(encoding="utf-8").strip()}
-        except OSError as error:
-            raise InvalidConfiguration(
-                f"Profile {self.name} takes the platform's address from {where}: {error.strerror}."
-            ) from error
+        who = f"Profile {self.name} takes the platform's address from"
+        return {DSN_VARIABLE: reference.read(self.dsn, who)}
 
 
 def load(name: str, home: Path) -> Profile:

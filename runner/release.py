@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import compileall
 import hashlib
-import os
 import secrets
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from runner.errors import (
 )
 from runner.files import now, read_json, safe_label, sha256, write_json
 from runner.jobtype import JobType
+from runner.source import fetched
 
 _PARTS = ("workflow", "envs")  # what a release consists of; rules name ../../envs/<tool>.yaml
 _IGNORED = {"__pycache__", ".snakemake", ".git", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
@@ -46,6 +43,8 @@ class Release:
         When, RFC 3339.
     folder : Path
         The copy: ``workflow/`` and ``envs/`` stand in it.
+    adopted : bool
+        It came with a job: new jobs use it only if it is asked for, or there is no other.
     """
 
     label: str
@@ -54,6 +53,7 @@ class Release:
     revision: str | None
     published: str
     folder: Path
+    adopted: bool = False
 
     def type_names(self) -> list[str]:
         """Give the names of the job types in it."""
@@ -105,9 +105,9 @@ class ReleaseStore:
         self.folder = folder
 
     def all(self) -> list[Release]:
-        """Give every release, oldest first."""
-        records = self.folder.glob("*/release.json")
-        return sorted((_load(path) for path in records), key=lambda r: (r.published, r.label))
+        """Give every release, oldest first; those that came with jobs go before all others."""
+        found = [_load(path) for path in self.folder.glob("*/release.json")]
+        return sorted(found, key=lambda r: (not r.adopted, r.published, r.label))
 
     def get(self, label: str) -> Release:
         """Give the release called `label`, its digest checked.
@@ -146,11 +146,13 @@ class ReleaseStore:
     def publish_shipped(self) -> None:
         """Publish what comes with the runner, if it is new: after an upgrade, or an edit."""
         content = digest(share.root())
-        if content not in {release.digest for release in self.all()}:
+        if content not in {release.digest for release in self.all() if not release.adopted}:
             label = f"{__version__}+{content.removeprefix('sha256:')[:8]}"
             self.publish(str(share.root()), label)
 
-    def publish(self, source: str, label: str, revision: str | None = None) -> Release:
+    def publish(
+        self, source: str, label: str, revision: str | None = None, *, adopted: bool = False
+    ) -> Release:
         """Copy a folder, or a revision of a git repository, into the store.
 
         Jobs may run meanwhile; they keep the release they have.
@@ -163,6 +165,8 @@ class ReleaseStore:
             The version label.
         revision : str, optional
             Branch, tag or commit. Without it the folder is copied as it is.
+        adopted : bool
+            Whether it is here only for a job that came from elsewhere.
 
         Raises
         ------
@@ -177,9 +181,9 @@ class ReleaseStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".draft-{secrets.token_hex(8)}"
         try:
-            with _source_folder(source, revision) as (folder, commit):
+            with fetched(source, revision) as (folder, commit):
                 _copy(folder, draft)
-            release = Release(label, digest(draft), source, commit, now(), draft)
+            release = Release(label, digest(draft), source, commit, now(), draft, adopted)
             if not release.job_types():
                 raise InvalidConfiguration(f"{source} has no workflow/<job type>/jobtype.yaml.")
             return self._place(release)
@@ -188,7 +192,8 @@ class ReleaseStore:
 
     def _place(self, release: Release) -> Release:
         target = self.folder / release.label
-        record = {k: v for k, v in asdict(release).items() if k != "folder"}
+        record = {k: v for k, v in asdict(release).items() if k not in ("folder", "adopted")}
+        record |= {"adopted": True} if release.adopted else {}
         draft = self.folder / f".draft-{secrets.token_hex(8)}"
         draft.mkdir()
         try:
@@ -204,6 +209,9 @@ class ReleaseStore:
         finally:
             _remove(draft)
         placed = _load(target / "release.json")
+        if placed.digest == release.digest and placed.adopted and not release.adopted:
+            write_json(target / "release.json", record)
+            placed = _load(target / "release.json")
         if placed.digest != release.digest:
             raise ReleaseConflict(
                 f"Release {release.label} exists with other content ({placed.digest[:19]}…, from "
@@ -215,14 +223,15 @@ class ReleaseStore:
 def digest(folder: Path) -> str:
     """Give ``sha256:…`` over names, executable bits and contents of a workflow source."""
     total = hashlib.sha256()
-    for path in _files(folder):
+    for path in files(folder):
         executable = "x" if path.stat().st_mode & 0o100 else "-"
         total.update(f"{path.relative_to(folder).as_posix()}\0{executable}\0".encode())
         total.update(sha256(path).encode() + b"\n")
     return f"sha256:{total.hexdigest()}"
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files(folder: Path) -> Iterator[Path]:
+    """Give the files of a workflow source."""
     for part in _PARTS:
         for path in sorted((folder / part).rglob("*")):
             if _IGNORED.isdisjoint(path.relative_to(folder).parts) and path.is_file():
@@ -234,44 +243,11 @@ def _files(folder: Path) -> Iterator[Path]:
 def _copy(folder: Path, target: Path) -> None:
     if not (folder / "workflow").is_dir():
         raise InvalidRequest(f"{folder} has no folder workflow/: it is no workflow source.")
-    for path in _files(folder):
+    for path in files(folder):
         place = target / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
         place.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-
-
-@contextmanager
-def _source_folder(source: str, revision: str | None) -> Iterator[tuple[Path, str | None]]:
-    if revision is None:
-        if not Path(source).is_dir():
-            raise InvalidRequest(f"{source} is no folder. For a git URL name a --revision.")
-        yield Path(source).resolve(), None
-        return
-    with tempfile.TemporaryDirectory(prefix="jobrunner-publish-") as scratch:
-        repository = Path(scratch, "repository")
-        _git("clone", "--quiet", "--no-checkout", "--", source, str(repository))
-        names = (f"refs/remotes/origin/{revision}", revision)
-        commit = next((c for name in names if (c := _commit(repository, name))), None)
-        if commit is None:
-            raise InvalidRequest(f"{source} has no revision {revision!r}.")
-        _git("-C", str(repository), "checkout", "--quiet", "--detach", commit)
-        yield repository, commit
-
-
-def _commit(repository: Path, name: str) -> str | None:
-    command = ["git", "-C", str(repository), "rev-parse", "--verify", "--quiet"]
-    answer = subprocess.run(
-        [*command, "--end-of-options", name + "^{commit}"], capture_output=True, text=True
-    )
-    return answer.stdout.split()[-1] if answer.returncode == 0 else None
-
-
-def _git(*arguments: str) -> None:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    answer = subprocess.run(["git", *arguments], capture_output=True, env=environment)
-    if answer.returncode:
-        raise InvalidRequest(f"git could not read the source: {answer.stderr.decode().strip()}")
 
 
 def _load(record: Path) -> Release:

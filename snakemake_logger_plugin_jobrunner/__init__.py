@@ -5,6 +5,7 @@ Snakemake finds it by its package name. Without ``--logger jobrunner`` it does n
 
 # No `from __future__ import annotations`: Snakemake builds its options from the settings' types.
 import logging
+import os
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -105,7 +106,11 @@ class LogHandler(LogHandlerBase):
         self._write(record, "progress", done=record["done"], total=record["total"])
 
     def _on_error(self, record: dict[str, Any]) -> None:
+        from runner.profile import DSN_VARIABLE
+        from runner.redact import mask, secrets_of
+
         name, text = record.get("exception"), str(record.get("msg") or "")
+        text = mask(text.encode(), secrets_of(os.environ.get(DSN_VARIABLE))).decode()
         self._write(record, "log", level="error", name=name, message=text)
 
     @property

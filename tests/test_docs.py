@@ -44,6 +44,12 @@ def test_each_key_of_an_instance_is_documented() -> None:
     assert [key for key in keys if f"| `{key}` |" not in text] == []
 
 
+def test_each_key_of_an_issuer_is_documented() -> None:
+    schema = yaml.safe_load((ROOT / "webapp" / "issuer.schema.yaml").read_text())
+    text = (ROOT / "config" / "README.md").read_text()
+    assert [key for key in _keys(schema) if f"| `{key}` |" not in text] == []
+
+
 def test_the_example_of_an_instance_is_right(tmp_path: Path) -> None:
     text = (ROOT / "config" / "README.md").read_text()
     (example,) = re.findall(r"```yaml\n(title: .*?)```", text, re.DOTALL)

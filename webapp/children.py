@@ -23,7 +23,7 @@ _LONGEST_DELAY = 5.0
 _GOOD = 10.0  # seconds after which a process counts as having come up well
 
 _PR_SET_CHILD_SUBREAPER = 36
-_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
+_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,24 @@ class Child:
         doubled = min(max(self._delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
         self._delay = 0.0 if lived > _GOOD else doubled
         self._not_before = time.monotonic() + self._delay
+
+
+@dataclass
+class Errand(Child):
+    """A process that is to run once.
+
+    Attributes
+    ----------
+    code : int or None
+        Its exit status, or minus its signal; None while it runs.
+    """
+
+    code: int | None = None
+
+    def ended(self, status: int) -> None:
+        """Take down how it has ended."""
+        self.pid, self.wanted = None, False
+        self.code = os.waitstatus_to_exitcode(status)
 
 
 @dataclass
@@ -171,6 +189,21 @@ class Signals:
         return []
 
 
+class Terminal:
+    """Tells whether SIGHUP is a person's, who wants something renewed, or that of a lost terminal.
+
+    Make one before signals are handled. A process that was to ignore it (nohup) has no terminal
+    that it could lose.
+    """
+
+    def __init__(self) -> None:
+        self._had = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
+
+    def is_gone(self) -> bool:
+        """Tell whether there was one, and it is there no longer."""
+        return self._had and not _has_terminal()
+
+
 def spawn(argv: Sequence[str], *, death: signal.Signals, output: int | None = None) -> int:
     """Start a program in a session of its own, so that Ctrl-C is not for it.
 
@@ -239,6 +272,14 @@ def has_ended(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return True
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _fresh_signals() -> None:

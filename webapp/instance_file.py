@@ -6,18 +6,17 @@ Where such files lie, `webapp.instances` knows; config/README.md explains each k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import jsonschema
-import yaml
 
 from runner.errors import InvalidConfiguration, InvalidRequest
 from runner.files import safe_label
 from runner.launch import ProcessingRequest
+from runner.retention import Retention
+from webapp.config_files import read_checked
+from webapp.instance_notices import Mail, Webhook, mail_of, webhooks_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class TypeRule:
     running: int | None = None
     profile: str | None = None
     processing: ProcessingRequest | None = None
+    retention: Retention = field(default_factory=Retention)
 
     def allows(self, label: str) -> bool:
         """Tell whether the version `label` may be used."""
@@ -50,6 +50,12 @@ class Instance:
         How many of its jobs may run at once; None: no limit.
     max_priority : int
         The highest priority that a submitter may ask for.
+    mail : Mail
+        How it sends mails.
+    webhooks : tuple of Webhook
+        Who is told of events of its jobs.
+    retention : Retention
+        How long files of its jobs are kept, where it says so.
     """
 
     name: str
@@ -58,6 +64,9 @@ class Instance:
     types: Mapping[str, TypeRule] | None = None
     running: int | None = None
     max_priority: int = 100
+    mail: Mail = field(default_factory=Mail)
+    webhooks: tuple[Webhook, ...] = ()
+    retention: Retention = field(default_factory=Retention)
 
     def rule(self, type_name: str) -> TypeRule:
         """Give what holds for a job type.
@@ -75,6 +84,11 @@ class Instance:
             raise InvalidRequest(message, [{"pointer": "/type", "message": message}])
         return self.types[type_name]
 
+    def retention_of(self, type_name: str) -> Retention:
+        """Give what it says of the files of a job type's jobs, also of a type of former times."""
+        rule = (self.types or {}).get(type_name, TypeRule())
+        return rule.retention.over(self.retention)
+
 
 def read(path: Path) -> Instance:
     """Read the file of one instance.
@@ -87,37 +101,29 @@ def read(path: Path) -> Instance:
         If the file's name cannot be the name of an instance.
     """
     safe_label(path.stem, "Instance")
+    text = read_checked(path, "instance.schema.yaml")
     try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidConfiguration(f"{path} cannot be read: {error}") from error
-    text = {} if text is None else text
-    errors = sorted(_validator().iter_errors(text), key=lambda e: list(map(str, e.absolute_path)))
-    if errors:
-        lines = [f"  {_pointer(error) or '/'}: {error.message}" for error in errors]
-        raise InvalidConfiguration("\n".join([f"{path} is wrong:", *lines]))
+        return _instance(path.stem, text)
+    except ValueError as error:
+        raise InvalidConfiguration(f"{path} is wrong:\n  {error}") from error
+
+
+def _instance(name: str, text: Mapping[str, Any]) -> Instance:
     types = text.get("types")
     return Instance(
-        name=path.stem,
-        title=text.get("title", path.stem),
+        name=name,
+        title=text.get("title", name),
         profile=text.get("profile", "local"),
-        types=None if types is None else {name: _rule(spec or {}) for name, spec in types.items()},
+        types=None if types is None else {t: _rule(t, spec or {}) for t, spec in types.items()},
         running=text.get("running"),
         max_priority=text.get("max_priority", 100),
+        mail=mail_of(text.get("mail")),
+        webhooks=webhooks_of(text.get("webhooks")),
+        retention=Retention.parse(text.get("retention"), "/retention"),
     )
 
 
-@cache
-def _validator() -> jsonschema.Draft202012Validator:
-    schema = yaml.safe_load(Path(__file__).with_name("instance.schema.yaml").read_text("utf-8"))
-    return jsonschema.Draft202012Validator(schema)
-
-
-def _pointer(error: jsonschema.ValidationError) -> str:
-    return "".join(f"/{part}" for part in error.absolute_path)
-
-
-def _rule(spec: Mapping[str, Any]) -> TypeRule:
+def _rule(name: str, spec: Mapping[str, Any]) -> TypeRule:
     processing = spec.get("processing")
     return TypeRule(
         versions=tuple(spec["versions"]) if "versions" in spec else None,
@@ -130,4 +136,5 @@ def _rule(spec: Mapping[str, Any]) -> TypeRule:
         )
         if processing
         else None,
+        retention=Retention.parse(spec.get("retention"), f"/types/{name}/retention"),
     )

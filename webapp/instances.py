@@ -6,24 +6,20 @@ runner. config/README.md explains each key.
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from runner import share
-from runner.errors import InvalidConfiguration, InvalidRequest, JobRunnerError, NotFound
+from runner.errors import InvalidConfiguration, InvalidRequest, NotFound
 from runner.launch import ProcessingRequest
 from runner.profile import load as load_profile
 from runner.release import ReleaseStore
+from webapp.config_files import ConfigFiles
 from webapp.instance_file import Instance, TypeRule, read
 
 __all__ = ["Choice", "Instance", "Instances", "TypeRule"]
-
-_log = logging.getLogger(__name__)
-_Signature = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -57,26 +53,17 @@ class Instances:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._folders = [share.root() / "config" / "instances", home / "config" / "instances"]
-        self._signatures: dict[Path, _Signature] = {}
-        self._good: dict[str, Instance] = {}
-        self._wrong: dict[str, str] = {}
-        self._lock = threading.Lock()
+        folders = [root / "config" / "instances" for root in (share.root(), home)]
+        self._files = ConfigFiles(folders, read)
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with which file."""
-        self.all()
-        return list(self._wrong.values())
+        return list(self._files.wrong.values())
 
     def all(self) -> dict[str, Instance]:
         """Give all instances by name."""
-        with self._lock:
-            signatures = dict(self._look())
-            if signatures != self._signatures:
-                self._load(signatures)
-                self._signatures = signatures
-            return dict(self._good)
+        return self._files.all()
 
     def get(self, name: str) -> Instance:
         """Give one instance.
@@ -89,7 +76,7 @@ class Instances:
         known = self.all()
         if name in known:
             return known[name]
-        if name in self._wrong:
+        if name in self._files.wrong:
             raise NotFound(
                 f"The file of instance {name!r} is wrong; an operator finds the reason in the "
                 "log of the service."
@@ -149,33 +136,6 @@ class Instances:
         except (NotFound, InvalidRequest) as error:
             return error.message
         return None
-
-    def _look(self) -> Iterator[tuple[Path, _Signature]]:
-        """Give the file of each instance with what changes when it is edited."""
-        files = {path.stem: path for folder in self._folders for path in folder.glob("*.yaml")}
-        for path in files.values():
-            try:
-                stat = path.stat()
-            except OSError:  # removed meanwhile, or a link that leads nowhere
-                continue
-            yield path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-    def _load(self, signatures: Mapping[Path, _Signature]) -> None:
-        good: dict[str, Instance] = {}
-        wrong: dict[str, str] = {}
-        for path, signature in sorted(signatures.items()):
-            name = path.stem
-            if self._signatures.get(path) == signature:
-                good |= {name: self._good[name]} if name in self._good else {}
-                wrong |= {name: self._wrong[name]} if name in self._wrong else {}
-                continue
-            try:
-                good[name] = read(path)
-            except JobRunnerError as error:
-                wrong[name] = error.message
-                good |= {name: self._good[name]} if name in self._good else {}
-                _log.error("%s", error.message)
-        self._good, self._wrong = good, wrong
 
 
 def _newest(

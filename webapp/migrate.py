@@ -4,6 +4,11 @@ A change of `webapp.models` needs a revision: ``python -m webapp.migrate MESSAGE
 read and corrected by a person. Alembic cannot see indexes over expressions on SQLite, and loses
 them when it makes a table anew: write them down by hand; a test compares the outcome with the
 models.
+
+Versions of the service may work side by side while one replaces the other: a revision only adds
+(nullable columns, tables, indexes), and what it would take away goes in the release after the next.
+One that cannot keep to that sets the row ``oldest`` of ``schema_notes`` to itself: the oldest
+revision whose code can work with its tables.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from runner.errors import JobRunnerError
 from webapp.db import Database
@@ -46,11 +51,32 @@ def upgrade(database: Database, revision: str = "head") -> None:
     if current(database) == head():
         return
     with database.changing_tables() as connection:
-        _refuse_newer(_revision(connection))
-        command.upgrade(_config(connection), revision)
-        if database.is_sqlite:
-            left = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-            assert not left, f"rows that refer to nothing: {left[:5]}"
+        if _suits(connection, _revision(connection)):
+            return
+        apply(connection, revision)
+
+
+def apply(connection: Connection, revision: str = "head") -> None:
+    """Bring tables to a revision on a connection of `Database.changing_tables`."""
+    command.upgrade(_config(connection), revision)
+    if connection.dialect.name == "sqlite":
+        left = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        assert not left, f"rows that refer to nothing: {left[:5]}"
+
+
+def check_known(revision: str) -> None:
+    """Find out whether this code knows a revision.
+
+    Raises
+    ------
+    WrongSchema
+        If newer code has made it.
+    """
+    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+        raise WrongSchema(
+            f"Revision {revision} of the tables is newer than this version of the service, which "
+            f"knows up to {head()}. Install the newer version."
+        )
 
 
 def current(database: Database) -> str | None:
@@ -69,15 +95,21 @@ def head() -> str:
 def check(database: Database) -> None:
     """Compare the database's tables with what this code needs.
 
+    Tables that a newer version has brought up do, if that version says so: the two then work side
+    by side for as long as one replaces the other.
+
     Raises
     ------
     WrongSchema
-        If they are older or newer.
+        If they are older, or newer than this code can work with.
     DatabaseAway
         If it does not answer.
     """
-    found = current(database)
-    _refuse_newer(found)
+    with database.read() as session:
+        connection = session.connection()
+        found = _revision(connection)
+        if _suits(connection, found):
+            return
     if found != head():
         raise WrongSchema(
             f"The database {_name(database)} has {_told(found)}, this version of the service "
@@ -85,14 +117,27 @@ def check(database: Database) -> None:
         )
 
 
-def _refuse_newer(found: str | None) -> None:
+def _suits(connection: Connection, found: str | None) -> bool:
+    """Tell whether this code can work with the tables as they are.
+
+    Raises
+    ------
+    WrongSchema
+        If they are newer, and say that it cannot.
+    """
+    if found is None or found == head():
+        return found is not None
     known = {script.revision for script in _scripts().walk_revisions()}
-    if found is not None and found not in known:
+    if found in known:
+        return False
+    oldest = connection.scalar(text("SELECT value FROM schema_notes WHERE name = 'oldest'"))
+    if oldest not in known:
         raise WrongSchema(
             f"The database has revision {found} of the tables, which is newer than this version "
             f"of the service (it knows up to {head()}). Install the newer version on this host, "
             "too; a database is never taken back."
         )
+    return True
 
 
 def _told(revision: str | None) -> str:

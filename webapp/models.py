@@ -10,6 +10,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 OPEN = ("queued", "running", "stopping")  # statuses of a job that will still change
 ENDED = ("succeeded", "failed", "cancelled")
 STATUSES = (*OPEN, *ENDED)
+INCIDENT_KINDS = ("waiting", "worker", "stage", "disk")
+REMOVABLE = ("work", "results", "logs")  # the files of a job that retention may remove
 
 
 def _plain(length: int) -> String:
@@ -18,6 +20,14 @@ def _plain(length: int) -> String:
 
 
 _ID = _plain(64)
+
+
+def _kept(kind: str) -> Index:
+    there = text(f"{kind}_removed IS NULL AND finished IS NOT NULL")
+    return Index(
+        f"ix_jobs_{kind}_kept", "finished", "id", sqlite_where=there, postgresql_where=there
+    )
+
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,6 +51,8 @@ class Job(Base):
     ----------
     directory : str
         Relative to the home folder.
+    queued : str or None
+        When it was last put into the queue; None once it has ended.
     admitted : str or None
         When it was given a slot; None while it waits and after it ended.
     claimed_by : str or None
@@ -51,6 +63,8 @@ class Job(Base):
         Whether the attempt is to end: somebody cancelled the job.
     next_options : dict
         ``stage``, ``only`` and ``by`` of a rerun that was asked for.
+    work_removed, results_removed, logs_removed : str or None
+        When retention removed these files; None if they are there, or were made anew since.
     events_seen, events_offset : int
         Number of the last event taken over, and the bytes of ``events.jsonl`` up to it.
     """
@@ -78,6 +92,8 @@ class Job(Base):
         Index("ix_jobs_finished", text("coalesce(finished, '')"), "id"),
         Index("ix_jobs_instance_finished", "instance", text("coalesce(finished, '')"), "id"),
         Index("ix_jobs_priority", "priority", "id"),
+        # What retention walks: ended jobs that still have files of a kind, oldest end first.
+        *(_kept(kind) for kind in REMOVABLE),
     )  # fmt: skip
 
     id: Mapped[str] = mapped_column(_ID, primary_key=True)
@@ -98,6 +114,7 @@ class Job(Base):
     cores: Mapped[int] = mapped_column(default=1)
     mem_mb: Mapped[int] = mapped_column(default=0)
     submitted: Mapped[str] = mapped_column(String(24))
+    queued: Mapped[str | None] = mapped_column(String(24))
     started: Mapped[str | None] = mapped_column(String(24))
     finished: Mapped[str | None] = mapped_column(String(24))
     attempt: Mapped[int] = mapped_column(default=0)
@@ -107,6 +124,9 @@ class Job(Base):
     fence: Mapped[int] = mapped_column(default=0)
     stop_requested: Mapped[bool] = mapped_column(default=False)
     next_options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    work_removed: Mapped[str | None] = mapped_column(String(24))
+    results_removed: Mapped[str | None] = mapped_column(String(24))
+    logs_removed: Mapped[str | None] = mapped_column(String(24))
     events_seen: Mapped[int] = mapped_column(default=0)
     events_offset: Mapped[int] = mapped_column(default=0)
 
@@ -233,3 +253,116 @@ class Idempotency(Base):
     body: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(_ID, ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     created: Mapped[str] = mapped_column(String(24), index=True)
+
+
+class Delivery(Base):
+    """The outbox: a notice for somebody, until it has arrived or is given up.
+
+    Attributes
+    ----------
+    key : str
+        Name of the notice, the same however often it is sent: Message-ID, CloudEvents id.
+    kind : str
+        ``email`` or ``webhook``.
+    target : str
+        Name of the webhook; ``email`` for mail. Never an address with credentials.
+    lane : str
+        Deliveries of one lane arrive in the order of their ids: job and target.
+    event : str
+        What it tells: ``job.succeeded``, ``stage.failed``, ``alert.began`` …
+    recipients : list of str
+        Addresses that have not accepted the mail yet.
+    data : dict
+        What it is composed from.
+    state : str
+        ``waiting``, ``delivered`` or ``given_up``.
+    history : list of dict
+        A ``time``, ``outcome`` and ``detail`` for each try.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_due", "next_try",
+              sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+        Index("ix_deliveries_waiting_lane", "lane", "id",
+              sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+        Index("ix_deliveries_job_id", "job_id", "id"),
+        Index("ix_deliveries_finished", "finished"),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    instance: Mapped[str | None]
+    target: Mapped[str]
+    job_id: Mapped[str | None] = mapped_column(_ID)
+    lane: Mapped[str]
+    event: Mapped[str] = mapped_column(String(64))
+    recipients: Mapped[list[str]] = mapped_column(default=list)
+    data: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    tries: Mapped[int] = mapped_column(default=0)
+    history: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    created: Mapped[str] = mapped_column(String(24))
+    next_try: Mapped[str] = mapped_column(String(24))
+    expires: Mapped[str] = mapped_column(String(24))
+    finished: Mapped[str | None] = mapped_column(String(24))
+
+
+class Tally(Base):
+    """A count for monitors that only grows, kept with each change; histograms have a row a bucket.
+
+    Attributes
+    ----------
+    name : str
+        The metric.
+    labels : str
+        Its labels as a JSON object with sorted keys.
+    bucket : str
+        Upper bound of a bucket of a histogram, which counts what is in none of the smaller ones;
+        ``sum``; or empty for a plain counter.
+    """
+
+    __tablename__ = "tallies"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    labels: Mapped[str] = mapped_column(primary_key=True)
+    bucket: Mapped[str] = mapped_column(String(16), primary_key=True)
+    number: Mapped[float] = mapped_column(default=0.0)
+
+
+class StageFailure(Base):
+    """A job in which a stage has failed, for as long as the stage has succeeded in none since."""
+
+    __tablename__ = "stage_failures"
+
+    type: Mapped[str] = mapped_column(primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    time: Mapped[str] = mapped_column(String(32))
+
+
+class Incident(Base):
+    """Something that operators were told of: once when it began, once when it ended."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index("uq_incidents_open", "key", unique=True,
+              sqlite_where=text("ended IS NULL"), postgresql_where=text("ended IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(200))
+    message: Mapped[str]
+    began: Mapped[str] = mapped_column(String(24))
+    ended: Mapped[str | None] = mapped_column(String(24))
+
+
+class SchemaNote(Base):
+    """What code of other versions must know of these tables: ``oldest`` revision it may need."""
+
+    __tablename__ = "schema_notes"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str]

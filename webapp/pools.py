@@ -33,6 +33,8 @@ class PoolRoom:
         What there is.
     mem_mb : int
         Memory in MB.
+    offered : int
+        Slots that its living workers offer, whatever is set.
     workers : int
         Living worker processes.
     """
@@ -41,6 +43,7 @@ class PoolRoom:
     slots: int = 0
     cores: int = 0
     mem_mb: int = 0
+    offered: int = 0
     used_slots: int = 0
     used_cores: int = 0
     used_mem_mb: int = 0
@@ -203,7 +206,8 @@ def room(session: Session, settings: Settings) -> dict[str, PoolRoom]:
         offered = PoolRoom(pool.name, workers=len(workers), capacity=pool.capacity)
         offered.paused = ("pool", pool.name) in paused
         if workers:
-            offered.slots = _set_or(pool.capacity, sum(w.slots for w in workers))
+            offered.offered = sum(w.slots for w in workers)
+            offered.slots = _set_or(pool.capacity, offered.offered)
             offered.cores = _set_or(pool.cores, sum(w.cores for w in workers))
             offered.mem_mb = _set_or(pool.mem_mb, sum(w.mem_mb for w in workers))
         rooms[pool.name] = offered

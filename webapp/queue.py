@@ -22,7 +22,7 @@ from runner.errors import JobRunnerError
 
 CAPACITY = "jobrunner:capacity"  # channel: the slots of a pool may have changed
 _FUNCTION = "webapp.tasks.run"
-_TIMEOUT = 0.4  # seconds until Redis counts as away: somebody waits for an answer meanwhile
+TIMEOUT = 0.4  # seconds until Redis counts as away: somebody waits for an answer meanwhile
 _BACK_OFF = 1.0  # seconds after a failure in which nobody tries again
 _FAILED_KEPT = 3600  # seconds for which RQ keeps the trace of an entry whose horse failed
 
@@ -56,7 +56,7 @@ class Queue:
 
     def __init__(self, redis_url: str) -> None:
         self.redis_url = redis_url
-        self._redis = self.connection(_TIMEOUT)
+        self._redis = self.connection(TIMEOUT)
         self._away_until = 0.0
 
     def put(self, pool: str, job_id: str, fence: int) -> bool:
@@ -81,7 +81,7 @@ class Queue:
             return True
 
         try:
-            return self._ask(enqueue)
+            return self.ask(enqueue)
         except QueueAway as error:
             log.warning("%s is put on the queue later: %s", job_id, error.message)
             return False
@@ -98,12 +98,12 @@ class Queue:
             If Redis does not answer.
         """
         key, entry = self.entries(pool).key, _entry(job_id, fence)
-        return self._ask(lambda: self._redis.lpos(key, entry) is not None)
+        return self.ask(lambda: self._redis.lpos(key, entry) is not None)
 
     def publish(self, channel: str, message: str = "") -> None:
         """Tell whoever listens; if Redis is away, they find out by looking."""
         with suppress(QueueAway):
-            self._ask(lambda: self._redis.publish(channel, message))
+            self.ask(lambda: self._redis.publish(channel, message))
 
     @contextmanager
     def subscribe(self, channel: str) -> Iterator[Subscription]:
@@ -122,7 +122,7 @@ class Queue:
         QueueAway
             If Redis does not answer.
         """
-        return int(self._ask(lambda: self.entries(pool).count))
+        return int(self.ask(lambda: self.entries(pool).count))
 
     def ping(self) -> None:
         """Ask for a sign of life, however short ago the last failure was.
@@ -133,7 +133,7 @@ class Queue:
             If there is none.
         """
         self._away_until = 0.0
-        self._ask(self._redis.ping)
+        self.ask(self._redis.ping)
 
     def warnings(self) -> list[str]:
         """Say which settings of Redis are unsafe.
@@ -144,7 +144,7 @@ class Queue:
             If Redis does not answer.
         """
         try:
-            found = self._ask(self._safety)
+            found = self.ask(self._safety)
         except ResponseError:
             return ["Redis does not show its settings; see that appendonly and noeviction are set."]
         wrong = []
@@ -162,7 +162,7 @@ class Queue:
 
     def forget(self) -> None:
         """Leave the connections to the process that this one was forked from."""
-        self._redis = self.connection(_TIMEOUT)
+        self._redis = self.connection(TIMEOUT)
 
     def entries(self, pool: str, connection: Redis | None = None) -> RQQueue:
         """Give RQ's queue of a pool, for those that work with RQ."""
@@ -175,16 +175,19 @@ class Queue:
         return Redis.from_url(
             self.redis_url,
             socket_timeout=timeout,
-            socket_connect_timeout=_TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
             retry=retry,
             retry_on_error=[RedisConnectionError],
         )
 
-    def _safety(self) -> dict[str, str]:
-        asked = ("appendonly", "maxmemory-policy")  # one by one: Redis 6 takes no more at once
-        return {name: str(self._redis.config_get(name).get(name)) for name in asked}
+    def ask(self, question: Callable[[], _Result]) -> _Result:
+        """Ask Redis something, unless it was away a moment ago: nobody waits for it twice.
 
-    def _ask(self, question: Callable[[], _Result]) -> _Result:
+        Raises
+        ------
+        QueueAway
+            If it does not answer.
+        """
         if time.monotonic() < self._away_until:
             raise QueueAway("Redis did not answer a moment ago.")
         try:
@@ -195,6 +198,10 @@ class Queue:
             raise self._away(error) from error
         except (RedisError, OSError) as error:
             raise self._away(error) from error
+
+    def _safety(self) -> dict[str, str]:
+        asked = ("appendonly", "maxmemory-policy")  # one by one: Redis 6 takes no more at once
+        return {name: str(self._redis.config_get(name).get(name)) for name in asked}
 
     def _away(self, error: Exception) -> QueueAway:
         self._away_until = time.monotonic() + _BACK_OFF
@@ -248,7 +255,7 @@ class Subscription:
     def _connect(self) -> None:
         pubsub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         pubsub.subscribe(self._channel)
-        pubsub.get_message(timeout=_TIMEOUT)
+        pubsub.get_message(timeout=TIMEOUT)
         self._pubsub = pubsub
 
     def _socket(self) -> int:

@@ -5,7 +5,6 @@ Everything it does may be done twice, and at any time.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, select
@@ -21,8 +21,9 @@ from sqlalchemy import CursorResult, delete, select
 from runner import leader, record
 from runner.errors import JobBusy, JobRunnerError, NotFound
 from runner.jobdir import draft_of
-from webapp import jobs, pools, supervisor
+from webapp import alerts, jobs, pools, retention, supervisor
 from webapp.admission import admit
+from webapp.lease import lease
 from webapp.models import OPEN, Idempotency, Job, Worker
 from webapp.queue import QueueAway
 from webapp.service import Service
@@ -69,8 +70,11 @@ class Report:
 def watch(service: Service) -> None:
     """Reconcile now and then, for ever; of all hosts, one does it."""
     thorough, swept = _Every(_THOROUGH_EVERY), _Every(_SWEEP_EVERY)
+    # threads: to delete many files takes longer than a lost job, or an operator, should wait
+    Thread(target=retention.watch, args=(service,), name="retention", daemon=True).start()
+    Thread(target=alerts.watch, args=(service,), name="alerts", daemon=True).start()
     while True:
-        with _lease(service.home.path) as mine:
+        with lease(service.home.path, "reconciler") as mine:
             if mine:
                 try:
                     if report := reconcile(service, thorough=thorough.is_due()):
@@ -178,20 +182,6 @@ def _tolerance(service: Service, job: Job) -> Iterator[None]:
         jobs.lost(service, job.id)
     except (JobRunnerError, OSError, TimeoutError):
         log.exception("job %s cannot be reconciled now", job.id)
-
-
-@contextmanager
-def _lease(home: Path) -> Iterator[bool]:
-    """Be the one that reconciles: a lock that ends with its holder, on all hosts of a home."""
-    descriptor = os.open(home / "reconciler.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
 
 
 def _sweep_folders(service: Service) -> int:

@@ -9,8 +9,10 @@ from runner.home import Home
 from runner.jobdir import JobDirectory, draft_of
 from webapp.db import Database
 from webapp.instances import Instances
+from webapp.issuers import Issuers
 from webapp.models import Job
 from webapp.queue import Queue
+from webapp.rates import Rates
 from webapp.settings import Settings
 
 
@@ -23,23 +25,35 @@ class Service:
     db: Database
     queue: Queue
     instances: Instances
+    issuers: Issuers
+    rates: Rates
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> Service:
-        """Connect to what the settings name; nothing is asked of it yet."""
+        """Connect to what the settings name; nothing is asked of it yet.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If a setting cannot be what it says.
+        """
         used = settings or Settings()
+        queue = Queue(used.redis_url)
         return cls(
             settings=used,
             home=Home(used.home),
             db=Database(used.database_url),
-            queue=Queue(used.redis_url),
+            queue=queue,
             instances=Instances(used.home),
+            issuers=Issuers(used.home),
+            rates=Rates(used, queue),
         )
 
     def forget(self) -> None:
         """After a fork: leave all connections to the parent."""
         self.db.forget()
         self.queue.forget()
+        self.rates.forget()
 
     def path(self, job: Job) -> Path:
         """Give the place of a job's directory."""

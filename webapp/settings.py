@@ -6,16 +6,23 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runner.home import Home
 from runner.jobtype import parse_size
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 Size = Annotated[int, BeforeValidator(parse_size)]
+
+
+def _split(given: object) -> object:
+    return tuple(given.replace(",", " ").split()) if isinstance(given, str) else given
+
+
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_split), NoDecode]
 
 
 class Settings(BaseSettings):
@@ -46,6 +53,21 @@ class Settings(BaseSettings):
     max_interruptions: int = Field(default=3, ge=0)
     idempotency_hours: float = Field(default=24, gt=0)
     log_level: str = "INFO"
+    log_format: Literal["auto", "text", "json"] = "auto"
+    public_url: str | None = None
+    mail: str | None = Field(default=None, repr=False)
+    mail_from: str = "jobrunner@localhost"
+    alert_to: Addresses = ()
+    alert_failures: int = Field(default=3, ge=2)
+    alert_waiting: float = Field(default=60.0, ge=0)
+    notice_hours: float = Field(default=24, gt=0)
+    disk_low: Size = 5_000_000_000
+    sweep_every: float = Field(default=600.0, gt=0)
+    sweep_budget: int = Field(default=500, ge=1)
+    rate_limit: str = "6000/minute"
+    auth_rate_limit: str = "30/minute"
+    trusted_proxies: int = Field(default=0, ge=0)
+    metrics_open: bool = False
 
     @property
     def max_streams(self) -> int:

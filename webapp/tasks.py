@@ -17,7 +17,7 @@ from runner import launch, leader
 from runner.attempt import Attempt
 from runner.errors import DiskFull, JobBusy, JobRunnerError, NotFound
 from runner.jobdir import JobDirectory
-from webapp import jobs, supervisor
+from webapp import jobs, logs, supervisor
 from webapp.db import DatabaseAway
 from webapp.jobs import Claim
 from webapp.service import Service
@@ -66,6 +66,7 @@ def run(job_id: str, fence: int) -> None:
     assert _horse is not None
     service = _horse.service
     service.forget()
+    logs.tell(job=job_id, worker=_horse.worker_id)
     try:
         path = _place(service, job_id)
     except NotFound:
@@ -98,6 +99,7 @@ def _supervise(horse: _Horse, job_id: str, claim: Claim) -> None:
         log.exception("job %s cannot start", job_id)
         jobs.fail(service, job_id, _as_ours(error, claim.directory))
         return
+    logs.tell(attempt=attempt.number)
     _follow(horse, job_id, attempt)
     _with_patience(service, job_id)
 

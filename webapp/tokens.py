@@ -25,7 +25,7 @@ ROLES = ("viewer", "submitter", "operator", "worker", "admin")
 _PREFIX = "jr"
 _RANK = {"viewer": 0, "submitter": 1, "operator": 2, "admin": 3}
 _SECRET_BYTES = 32
-_USER = re.compile(r"[\w.@+-]{1,150}")
+USER_NAME = re.compile(r"[\w.@+-]{1,150}")
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
@@ -219,7 +219,7 @@ def _as_text(moment: datetime) -> str:
 
 
 def _checked_name(name: str, what: str) -> str:
-    if not _USER.fullmatch(name):
+    if not USER_NAME.fullmatch(name):
         raise InvalidRequest(
             f"{what} {name!r} is no user name: letters, digits and . @ + - _ only, at most 150."
         )

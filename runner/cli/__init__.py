@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; an error is a message, never a traceback."""
     standby = None
-    if sys.argv[1:2] in (["run"], ["rerun"]):
+    if sys.argv[1:2] in (["run"], ["rerun"]) and not _on_a_server(sys.argv):
         from runner.standby import Standby
 
         standby = Standby()  # before our own imports, which take as long as Snakemake's
@@ -37,3 +37,7 @@ def main() -> None:
     except OSError as error:
         click.echo(f"Error: {error.strerror or error}: {error.filename or ''}", err=True)
         sys.exit(2)
+
+
+def _on_a_server(argv: list[str]) -> bool:
+    return any(word.partition("=")[0] == "--server" for word in argv)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import (
-    EntryPoint,
-    PackageNotFoundError,
-    distribution,
-    entry_points,
-    requires,
-)
-
 import click
 
 from runner import __version__
-from runner.cli import doctor, execute, look, sources
+from runner.cli import doctor, execute, look, plugged, sources
 
 _COMMANDS = (
     execute.run,
@@ -30,43 +21,18 @@ _COMMANDS = (
 
 
 class _Commands(click.Group):
-    """Our own commands, and those that the service adds where it is installed."""
+    """Our own commands, and those that others add where what they need is installed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        further = _further() if _service_is_installed() else ()
-        return [*super().list_commands(ctx), *further]
+        return [*super().list_commands(ctx), *plugged.names()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if own := super().get_command(ctx, cmd_name):
             return own
-        if cmd_name not in _further():
+        if not plugged.has(cmd_name):
             return None
-        if _service_is_installed():
-            command: click.Command = _further()[cmd_name].load()
-            return command
-        raise click.ClickException(
-            f"`jobrunner {cmd_name}` belongs to the service, which is not installed: "
-            "pip install 'ixmp-jobrunner[web]'"
-        )
-
-
-def _further() -> dict[str, EntryPoint]:
-    return {found.name: found for found in entry_points(group="jobrunner.commands")}
-
-
-@cache
-def _service_is_installed() -> bool:
-    """Tell whether everything is there that the extra `web` asks for."""
-    from packaging.requirements import Requirement
-
-    try:
-        for text in requires("ixmp-jobrunner") or ():
-            wanted = Requirement(text)
-            if wanted.marker is None or wanted.marker.evaluate({"extra": "web"}):
-                distribution(wanted.name)
-    except PackageNotFoundError:
-        return False
-    return True
+        command: click.Command = plugged.load(cmd_name)
+        return command
 
 
 @click.group(

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from runner import launch, profile
-from runner.cli import document
+from runner.cli import document, plugged
 from runner.cli.display import Display, Lines, LiveTable, Silent
 from runner.cli.options import home_option, json_option, request_options
 from runner.command import RunOptions
@@ -65,6 +65,7 @@ def run(
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--cores", type=click.IntRange(1), help="Cores for all rules together.")
 @click.option("--plain", is_flag=True, help="Start the snakemake command, not a warm fork of it.")
+@click.option("--server", metavar="URL", help="JOB is the id of a job of this service.")
 @json_option
 @home_option
 @click.pass_obj
@@ -76,11 +77,16 @@ def rerun(
     as_json: bool,
     only: bool,
     stage: str | None,
+    server: str | None,
     **given: Any,
 ) -> None:
     """Continue JOB (a directory or an id), or run a stage of it again."""
     if only and not stage:
         raise click.UsageError("--only goes with --stage STAGE.")
+    if server is not None:
+        _refuse_local({**given, "home": home_folder})
+        plugged.load("rerun", plugged.SERVER)(server, job, stage, only, as_json)
+        return
     prepared = reopen(job, home_folder)
     execute(prepared, prepared.options(stage=stage, only=only, **given), as_json, standby)
 
@@ -111,6 +117,12 @@ def plan(
         home, stages = Home.find(home_folder), [until, stage]
         prepared = _create(home, type_name, request, stages, jobs=Path(scratch))
         _show_plan(prepared, prepared.options(until=until, stage=stage), as_json)
+
+
+def _refuse_local(given: Mapping[str, Any]) -> None:
+    """Refuse options that say how a job runs here, for one that runs elsewhere."""
+    if names := [f"--{name}" for name, value in given.items() if value]:
+        raise click.UsageError(f"{', '.join(names)}: the server decides on that.")
 
 
 def reopen(job: str, home_folder: str | None) -> Prepared:
@@ -194,11 +206,16 @@ def _show_plan(prepared: Prepared, options: RunOptions, as_json: bool) -> None:
     stages = make_plan(prepared, options)
     if as_json:
         document.show([vars(stage) for stage in stages])
-        return
+    else:
+        show_plan((stage.name, stage.runs, stage.reason) for stage in stages)
+
+
+def show_plan(stages: Iterable[tuple[str, bool, str]]) -> None:
+    """Print what would run: names of stages, whether each runs, and why."""
     console = Console()
-    for stage in stages:
-        verb = "[bold]run [/]" if stage.runs else "[dim]keep[/]"
-        line = f"{verb} {stage.name:<12} [dim]{escape(stage.reason)}[/]"
+    for name, runs, reason in stages:
+        verb = "[bold]run [/]" if runs else "[dim]keep[/]"
+        line = f"{verb} {escape(name):<12} [dim]{escape(reason)}[/]"
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -253,8 +270,13 @@ def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
 
 def typed(job_type: JobType, params: Mapping[str, str]) -> dict[str, Any]:
     """Turn texts into the types that the schema wants; what does not fit stays a text."""
+    return typed_by(job_type.schema, params)
+
+
+def typed_by(schema: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+    """Turn texts into the types that a schema wants; as `typed`."""
     return {
-        name: _typed(text, job_type.schema.get("properties", {}).get(name, {}).get("type"))
+        name: _typed(text, schema.get("properties", {}).get(name, {}).get("type"))
         for name, text in params.items()
     }
 

@@ -59,3 +59,19 @@ def test_events_that_cannot_be_written_stop_nothing(job: Path) -> None:
 def test_the_plugin_without_a_file_does_nothing(job: Path) -> None:
     assert _snakemake(job, "--logger", "jobrunner").returncode == 0
     assert not (job / "events.jsonl").exists()
+
+
+def test_an_event_has_no_password_of_the_platform(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snakefile, events = tmp_path / "Snakefile", job / "events.jsonl"
+    snakefile.write_text(
+        'import os\nraise ValueError("no " + os.environ["JOBRUNNER_PLATFORM_DSN"])\n'
+    )
+    monkeypatch.setenv("JOBRUNNER_PLATFORM_DSN", "postgresql://me:s3cr3t@host/db")
+    command = [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--directory", str(job)]
+    command += ["--cores", "1", "--logger", "jobrunner", "--logger-jobrunner-events", str(events)]
+    assert subprocess.run(command, capture_output=True).returncode == 1
+    text = events.read_text()
+    assert "ValueError" in text
+    assert "s3cr3t" not in text

@@ -9,4 +9,5 @@ from tests.webapp.running import (  # noqa: F401
     running_service,
     service_home,
 )
+from tests.webapp.signing import issuers  # noqa: F401
 from tests.webapp.writing import api, api_settings  # noqa: F401

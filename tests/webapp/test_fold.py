@@ -119,7 +119,7 @@ def test_taking_over_twice_changes_nothing(
     before = (vars(row(service, job_id)), _rows(service, job_id))
     with service.db.write() as session:
         job = jobs.get(session, job_id, lock=True)
-        assert jobs.absorb(session, job, service.directory(job)) == []
+        assert jobs.absorb(service, session, job, service.directory(job)) == []
     jobs.take_over(service, job_id)
     after = (vars(row(service, job_id)), _rows(service, job_id))
     for found in (before[0], after[0]):
@@ -209,11 +209,11 @@ def test_two_jobs_whose_statuses_change_twice_at_once_do_not_stop_each_other(
     canceller = threading.Thread(target=jobs.cancel, args=(service, second, "jane"))
     with service.db.write() as session:
         job = jobs.get(session, first, lock=True)
-        jobs.absorb(session, job, service.directory(job))
+        jobs.absorb(service, session, job, service.directory(job))
         canceller.start()
         _wait_for_a_lock(service)
         events_of(first).append("status", source="test", status="cancelled")
-        jobs.absorb(session, job, service.directory(job))
+        jobs.absorb(service, session, job, service.directory(job))
     canceller.join(30)
     assert [row(service, job_id).status for job_id in (first, second)] == ["cancelled"] * 2
     assert_counts_are_true(service)

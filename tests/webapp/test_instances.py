@@ -91,7 +91,7 @@ def test_files_that_did_not_change_are_not_read_again(
 ) -> None:
     (folder / "a.yaml").write_text("running: 1\n")
     instances.all()
-    monkeypatch.setattr("webapp.instances.read", None)
+    monkeypatch.setattr("webapp.instance_file.read_checked", None)
     assert instances.get("a").running == 1
     assert instances.get("default")
 

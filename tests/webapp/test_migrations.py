@@ -61,7 +61,7 @@ def _sample(table: Table) -> dict[str, Any]:
             row[column.name] = {"a": 1}
         elif isinstance(column.type, sql_types.Boolean):
             row[column.name] = True
-        elif isinstance(column.type, Integer):
+        elif isinstance(column.type, (Integer, sql_types.Float)):
             row[column.name] = 7
         elif isinstance(column.type, sql_types.DateTime):
             row[column.name] = datetime.now(UTC)
@@ -223,9 +223,19 @@ def _with_one_more_table() -> MetaData:
 def test_a_database_of_newer_code_is_refused_and_left_alone(database: Database) -> None:
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        session.execute(text("UPDATE schema_notes SET value = '9998' WHERE name = 'oldest'"))
     for act in (migrate.check, migrate.upgrade):
         with pytest.raises(migrate.WrongSchema, match="9999 of the tables, which is newer"):
             act(database)
+    assert migrate.current(database) == "9999"
+
+
+def test_a_database_of_newer_code_is_worked_with_if_that_code_says_so(database: Database) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        session.execute(text(f"UPDATE schema_notes SET value = '{REVISIONS[-1]}'"))
+    migrate.check(database)
+    migrate.upgrade(database)
     assert migrate.current(database) == "9999"
 
 

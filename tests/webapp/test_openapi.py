@@ -80,7 +80,7 @@ def test_every_operation_declares_its_errors_in_the_one_shape(document: dict[str
         assert all(response["description"] for response in responses.values()), name
         expected = {"400", "500"}
         if operation.get("security") != []:
-            expected |= {"401", "403", "422", "503"}
+            expected |= {"401", "403", "422", "429", "503"}
         if "{" in name:
             expected.add("404")
         if "requestBody" in operation:

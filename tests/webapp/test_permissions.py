@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from tests.webapp.api_home import Api, running
 from webapp import pools
+from webapp.models import Delivery
 
 ROLES = ("viewer", "submitter", "operator", "worker", "admin")
 PUBLIC = ("/api/docs", "/api/docs/<name>", "/api/openapi.json")
@@ -88,6 +89,7 @@ def _other(api: Api, request_line: str, expected: str) -> str:
     """Ask for what belongs to another instance, in every role that can be bound to one."""
     if expected == _NOT_ABOUT_ONE:
         assert "{job_id}" not in request_line
+        assert "{delivery_id}" not in request_line
         assert "{instance}" not in request_line
         return _NOT_ABOUT_ONE
     cells = set()
@@ -118,6 +120,8 @@ def _ask(
         options = _form(instance)
     if "{job_id}" in path:
         path = path.replace("{job_id}", _job(api, request_line, instance, user))
+    elif "{delivery_id}" in path:
+        path = path.replace("{delivery_id}", str(_delivery(api, instance)))
     elif "hidden" in table()[request_line].values():
         api.job(instance)
     path = path.replace("{instance}", instance).replace("{pool}", "default")
@@ -136,6 +140,19 @@ def _job(api: Api, request_line: str, instance: str, user: str) -> str:
     if key not in _looked_at:
         _looked_at[key] = api.ended_job(instance, user)
     return _looked_at[key]
+
+
+def _delivery(api: Api, instance: str) -> int:
+    """Give the id of a mail that waits."""
+    job_id, time = api.job(instance), "2026-11-22T14:00:00.000Z"
+    row = Delivery(
+        key=f"{job_id}-2-email", kind="email", instance=instance, target="email", job_id=job_id,
+        lane=job_id, event="job.failed", data={}, created=time, next_try=time, expires=time,
+    )  # fmt: skip
+    with api.service.db.write() as session:
+        session.add(row)
+        session.flush()
+        return row.id
 
 
 def _form(instance: str) -> dict[str, Any]:

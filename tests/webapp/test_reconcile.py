@@ -17,6 +17,7 @@ from runner import leader
 from webapp import jobs, pools, reconcile, supervisor
 from webapp.admission import admit
 from webapp.jobs import IdempotencyKey
+from webapp.lease import lease
 from webapp.models import Idempotency, Job, Worker
 from webapp.service import Service
 from webapp.settings import Settings
@@ -260,12 +261,12 @@ def test_expired_keys_and_workers_long_dead_are_removed(service: Service) -> Non
 
 
 def test_of_several_hosts_one_reconciles(service: Service) -> None:
-    def lease() -> AbstractContextManager[bool]:
-        return reconcile._lease(service.home.path)
+    def mine() -> AbstractContextManager[bool]:
+        return lease(service.home.path, "reconciler")
 
-    with lease() as first, lease() as second:
+    with mine() as first, mine() as second:
         assert (first, second) == (True, False)
-    with lease() as again:
+    with mine() as again:
         assert again
 
 

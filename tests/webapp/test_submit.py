@@ -229,6 +229,8 @@ def test_too_little_room_on_the_disk_is_said_before_anything_is_read(api: Api) -
         api.client.post("/api/v1/jobs", json=DOCUMENT, headers=api.token()),
     ):
         assert (answer.status_code, answer.json["code"]) == (507, "disk_full")
+        for said in ("are free", "4611686.0 TB are kept", "`jobrunner clean --dry-run`"):
+            assert said in answer.json["detail"]
         assert str(api.home) not in answer.text
     assert (api.count(), api.left_behind()) == (0, [])
 

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from webapp import tokens
-from webapp.cli.one_machine import CannotStart, listen, only_one
+from webapp.cli.one_machine import only_one
+from webapp.cli.sockets import CannotStart, listen
 from webapp.models import Token
 
 from .running import Running, until

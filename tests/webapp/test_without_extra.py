@@ -57,6 +57,7 @@ def test_help_shows_what_there_is(bare: Path, tmp_path: Path) -> None:
     commands = {line.split()[0] for line in lines if line.startswith("  ") and line.split()}
     assert {"run", "rerun", "plan", "status"} <= commands
     assert not {"up", "web", "worker", "capacity", "token", "migrate"} & commands
+    assert not {"submit", "list", "show", "follow", "cancel", "pull"} & commands
 
 
 def test_a_job_runs(bare: Path, tmp_path: Path) -> None:
@@ -78,3 +79,34 @@ def test_a_command_of_the_service_says_what_to_install(
     assert answer.returncode == 2
     assert "pip install 'ixmp-jobrunner[web]'" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["submit", "list", "show", "follow", "cancel", "pull"])
+def test_a_command_of_the_client_needs_only_its_own_extra(
+    bare: Path, tmp_path: Path, name: str
+) -> None:
+    answer = _call(bare, tmp_path / "home", name)
+    assert answer.returncode == 2
+    assert "pip install 'ixmp-jobrunner[client]'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_rerun_on_a_server_says_what_to_install(bare: Path, tmp_path: Path) -> None:
+    answer = _call(bare, tmp_path / "home", "rerun", "ID", "--server", "http://127.0.0.1:1")
+    assert answer.returncode == 2
+    assert "`jobrunner rerun --server`" in answer.stderr
+    assert "pip install 'ixmp-jobrunner[client]'" in answer.stderr
+
+
+def test_the_commands_of_the_client_work_with_httpx_alone(bare: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "httpx"
+    folder.mkdir()
+    found = next(path for path in sys.path if (Path(path) / "httpx").is_dir())
+    for name in ("httpx", "httpcore", "h11", "anyio", "sniffio", "idna", "certifi"):
+        for path in Path(found).glob(f"{name}*"):  # the package and its metadata
+            (folder / path.name).symlink_to(path)
+    environment = {**os.environ, "PYTHONPATH": str(folder), "JOBRUNNER_TOKEN": "jr_a_b"}
+    command = [bare, "list", "--server", "http://127.0.0.1:1"]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert answer.returncode == 2
+    assert "http://127.0.0.1:1 cannot be reached" in answer.stderr

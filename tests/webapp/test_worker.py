@@ -278,7 +278,7 @@ def test_a_killed_worker_is_struck_off_by_the_next_one_of_its_host(service: Runn
 
 def test_an_idle_worker_needs_no_cpu(shared: Running) -> None:
     process = psutil.Process(shared.processes[0].pid)
-    until(lambda: len(process.children()) == 3, "slots and reconciler")
+    until(lambda: len(process.children()) == 4, "slots, reconciler, notifier")
     family = [process, *process.children()]
 
     def used() -> float:

@@ -72,7 +72,7 @@ class Api:
             job = jobs.get(session, job_id, lock=True)
             directory = self.service.directory(job)
             directory.events.append("status", source="test", status=status)
-            jobs.absorb(session, job, directory)
+            jobs.absorb(self.service, session, job, directory)
 
     def row(self, job_id: str) -> Job:
         with self.service.db.read() as session:

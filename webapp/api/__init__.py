@@ -5,17 +5,22 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from apiflask import APIFlask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.api import (
     actions,
+    deliveries,
+    directory,
     docs,
     envelope,
     events,
     files,
     health,
+    incidents,
     job,
     listing,
     log,
+    metrics,
     openapi,
     operations,
     problem,
@@ -26,7 +31,22 @@ from webapp.api import (
 from webapp.service import Service
 
 PREFIX = "/api/v1"
-_PARTS = (submit, listing, job, actions, events, log, files, types, operations, health)
+_PARTS = (
+    submit,
+    listing,
+    job,
+    actions,
+    deliveries,
+    events,
+    log,
+    files,
+    directory,
+    types,
+    operations,
+    health,
+    incidents,
+    metrics,
+)
 
 
 def create_app(service: Service) -> APIFlask:
@@ -47,6 +67,7 @@ def create_app(service: Service) -> APIFlask:
         json_errors=False,
     )
     app.extensions["jobrunner"] = service
+    trust_proxies(app, service.settings.trusted_proxies)
     app.request_class = strict.StrictRequest
     app.json = strict.StrictJSON(app)
     app.config.update(_OPENAPI)
@@ -56,8 +77,26 @@ def create_app(service: Service) -> APIFlask:
     for part in _PARTS:
         app.register_blueprint(part.blueprint, url_prefix=PREFIX)
     app.register_blueprint(health.blueprint, name="health_of_host", url_prefix="")
+    app.register_blueprint(metrics.blueprint, name="metrics_of_host", url_prefix="")
     app.register_blueprint(docs.blueprint, url_prefix="/api")
     return app
+
+
+def trust_proxies(app: APIFlask, number: int) -> None:
+    """Believe what so many proxies say of the client: its address, scheme and host.
+
+    Parameters
+    ----------
+    app : APIFlask
+        The application.
+    number : int
+        Proxies in front of it, each of which adds to ``X-Forwarded-For``, ``-Proto`` and ``-Host``.
+        Of anything more in these headers, the client itself has said it.
+    """
+    if number:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=number, x_proto=number, x_host=number
+        )
 
 
 _OPENAPI = {

@@ -8,6 +8,7 @@ from flask import current_app, g, request
 
 from runner.errors import NotFound
 from webapp import jobs, tokens
+from webapp.issuers import is_jwt
 from webapp.models import Job
 from webapp.service import Service
 from webapp.tokens import Forbidden, Identity, Unauthorized
@@ -29,17 +30,33 @@ def identity() -> Identity:
         Without a valid token.
     Forbidden
         If the token may not act for others and names somebody.
+    TooManyRequests
+        If it is one request too many of this token, or if too many wrong tokens came from there.
     """
     if "identity" not in g:
         given = request.authorization
         if given is None or given.type != "bearer" or not given.token:
-            raise Unauthorized("This needs a token: send the header `Authorization: Bearer jr_…`.")
-        with service().db.read() as session:
-            found = tokens.authenticate(session, given.token)
+            raise Unauthorized("This needs a token: send the header `Authorization: Bearer …`.")
+        found = _authenticated(given.token)
+        g.standing = service().rates.count_request(found.token_id)
         if (user := request.headers.get(USER_HEADER)) is not None:
             found = found.on_behalf_of(_utf8(user))
         g.identity = found
     return cast(Identity, g.identity)
+
+
+def _authenticated(token: str) -> Identity:
+    """Give whose token it is: one of our own, or one that an issuer has signed."""
+    rates = service().rates
+    rates.refuse_guessers(request.remote_addr)
+    try:
+        if is_jwt(token):
+            return service().issuers.authenticate(token)
+        with service().db.read() as session:
+            return tokens.authenticate(session, token)
+    except Unauthorized:
+        rates.count_failure(request.remote_addr)
+        raise
 
 
 def require(role: str, instance: str | None = None) -> Identity:

@@ -11,10 +11,12 @@ from apiflask import APIFlask
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from webapp import logs
 from webapp.api import auth, strict
 
 _log = logging.getLogger("webapp.api.access")
-PUBLIC = ("health", "health_of_host", "docs", "openapi")  # blueprints that need no token
+# Blueprints that need no token, or ask for it themselves.
+PUBLIC = ("health", "health_of_host", "docs", "openapi", "metrics", "metrics_of_host")
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 # The API gives data, never a page: nothing in it may run, be framed or be guessed at.
 _HEADERS = {
@@ -48,12 +50,14 @@ def register(app: APIFlask, upload_limit: int) -> None:
     app.before_request(_refuse_strangers)
     app.before_request(_refuse_media_type)
     app.after_request(_end)
+    app.teardown_request(_forget)
 
 
 def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
     g.began = time.perf_counter()
+    logs.tell(request_id=g.request_id)
     if request.mimetype == "multipart/form-data":
         request.max_content_length = current_app.config["UPLOAD_LIMIT"]
 
@@ -94,14 +98,25 @@ def _end(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = g.get("request_id", "-")
-    quiet = request.path.endswith(("/healthz", "/readyz"))  # asked every few seconds
+    if (standing := g.get("standing")) is not None:
+        response.headers.update(standing.headers)
+    quiet = request.path.endswith(("/healthz", "/readyz", "/metrics"))  # asked every few seconds
+    fields = {
+        "request_id": g.get("request_id", "-"),
+        "method": request.method,
+        "path": strict.printable(request.path),
+        "status": response.status_code,
+        "ms": round(1000 * (time.perf_counter() - g.get("began", time.perf_counter())), 1),
+    }
     _log.log(
         logging.DEBUG if quiet else logging.INFO,
         "%s %s %s %d %.1f ms",
-        g.get("request_id", "-"),
-        request.method,
-        strict.printable(request.path),
-        response.status_code,
-        1000 * (time.perf_counter() - g.get("began", time.perf_counter())),
+        *fields.values(),
+        extra=fields,
     )
     return response
+
+
+def _forget(_: BaseException | None) -> None:
+    """Let the thread say nothing more of this request."""
+    logs.tell_nothing()

@@ -126,5 +126,5 @@ def _follow(service: Service, job_id: str, since: int) -> Iterator[str]:
             if status is None or status in ENDED:
                 yield streams.message({"status": status or "deleted"}, "end", since)
                 return
-            subscription.wait(pulse.left)
+            subscription.wait(pulse.left, *streams.ends())
             yield from pulse.beat()

@@ -15,7 +15,9 @@ from zipstream import ZIP_DEFLATED, ZipStream  # type: ignore[import-untyped, un
 
 from runner.errors import NotFound
 from runner.jobdir import JobDirectory
-from webapp.api import auth, checksums, ranges, reading
+from runner.redact import MaskedFile
+from webapp.api import auth, checksums, masking, ranges, reading, removed
+from webapp.api.masking import Opener
 from webapp.api.openapi import Responses
 from webapp.api.schemas import ArtifactOut
 from webapp.api.schemas_reading import FileIn, FileOut, FilesOut
@@ -39,6 +41,7 @@ _FILE: Responses = {
     200: {"description": "The file; its ETag is its checksum.", "content": {"*/*": _BINARY}},
     206: {"description": "The part that was asked for.", "content": {"*/*": _BINARY}},
     304: {"description": "It is as the one that is known already."},
+    410: {"description": removed.RESPONSE},
     416: {"description": "The file has no such part."},
 }
 _ZIP: Responses = {200: {"description": "A zip.", "content": {"application/zip": _BINARY}}}
@@ -72,10 +75,12 @@ def get_file(job_id: str, path: str, query: FileIn) -> Response:
     directory = reading.directory(job)
     found = _place(directory.path, path) if directory else None
     if directory is None or found is None:
+        removed.refuse(job, path.partition("/")[0])
         raise NotFound(f"Job {job.id} has no file {path} that can be fetched.")
     kind = _type_of(path)
     etag = None if path.startswith("logs/") else checksums.of(auth.service(), job, directory, path)
-    response = ranges.answer(found, etag=etag, mimetype=kind)
+    stream = _opened(found, path, masking.opener(job))
+    response = ranges.answer(stream, etag=etag, mimetype=kind)
     shown = kind in _SHOWN and not query.download
     _name(response, found.name, "inline" if shown else "attachment")
     response.headers["Content-Security-Policy"] = _POLICY
@@ -90,7 +95,9 @@ def get_zip(job_id: str) -> Response:
     directory = reading.directory(job)
     if directory is None:
         raise NotFound(f"The files of job {job.id} are gone.")
-    response = current_app.response_class(_zip(job.id, directory), mimetype="application/zip")
+    response = current_app.response_class(
+        _zip(directory, masking.opener(job)), mimetype="application/zip"
+    )
     _name(response, f"{job.id}.zip", "attachment")
     return response
 
@@ -139,11 +146,20 @@ def _sizes(directory: JobDirectory) -> Iterator[tuple[str, int]]:
             yield path, found.stat().st_size
 
 
-def _zip(job_id: str, directory: JobDirectory) -> Iterator[bytes]:
+def _opened(file: Path, path: str, opened: Opener) -> MaskedFile:
+    """Open a file of a job: only logs are masked, for other files are what somebody made."""
+    return opened(file) if path.startswith("logs/") else MaskedFile(file, ())
+
+
+def _zip(directory: JobDirectory, opened: Opener) -> Iterator[bytes]:
     packed = ZipStream(compress_type=ZIP_DEFLATED, compress_level=1)
-    for path, _ in _sizes(directory):
+    for path, size in _sizes(directory):
         stored = 0 if Path(path).suffix.lower() in _ZIPPED_ALREADY else None
-        packed.add_path(directory.path / path, f"{job_id}/{path}", compress_level=stored)
+        place, name = directory.path / path, f"{directory.id}/{path}"
+        if path.startswith("logs/"):
+            packed.add(ranges.Window(opened(place), size), name, compress_level=stored)
+        else:
+            packed.add_path(place, name, compress_level=stored)
     yield from packed
 
 

@@ -21,7 +21,8 @@ from runner.errors import InvalidRequest, NotFound
 from runner.files import room_on_disk
 from runner.jobdir import JobDirectory
 from webapp import jobs
-from webapp.api import auth, ranges, reading, streams
+from webapp.api import auth, masking, ranges, reading, removed, streams
+from webapp.api.masking import Opener
 from webapp.api.openapi import Responses
 from webapp.api.schemas_reading import LogIn, LogOut
 from webapp.models import ENDED, Job
@@ -47,6 +48,7 @@ _RESPONSES: Responses = {
         "content": {"text/plain": {"schema": {"type": "string"}}},
     },
     304: {"description": "It is as the one that is known already."},
+    410: {"description": removed.RESPONSE},
     416: {"description": "The log has no such part (yet)."},
 }
 _BODY = {
@@ -67,11 +69,14 @@ def read(job_id: str, query: LogIn) -> Response:
     """
     job = auth.readable(job_id)
     directory = reading.directory(job)
-    path = _log(job, directory, query.stage)
+    path, opened = _log(job, directory, query.stage), masking.opener(job)
+    if not path.is_file():
+        removed.refuse(job, "logs")
     if query.follow:
         place = _last_place(query.offset)
-        return streams.answer(_follow(auth.service(), job.id, path, *place))
-    return ranges.answer(path, mimetype=TEXT) if path.is_file() else ranges.nothing(TEXT)
+        reader = _Reader(path, opened, *place)
+        return streams.answer(_follow(auth.service(), job.id, reader))
+    return ranges.answer(opened(path), mimetype=TEXT) if path.is_file() else ranges.nothing(TEXT)
 
 
 @blueprint.post("/jobs/<job_id>/log")
@@ -160,8 +165,9 @@ def _last_place(offset: int) -> tuple[str | None, int]:
 class _Reader:
     """Reads what is new in a file that is written, removed, or begun anew meanwhile."""
 
-    def __init__(self, path: Path, inode: str | None, offset: int) -> None:
+    def __init__(self, path: Path, opened: Opener, inode: str | None, offset: int) -> None:
         self._path = path
+        self._open = opened
         self._inode = inode
         self.offset = offset
 
@@ -185,7 +191,7 @@ class _Reader:
 
     def pieces(self, last: bool) -> Iterator[str]:
         """Give what is new, as whole characters unless it is the last; `offset` goes with it."""
-        with suppress(FileNotFoundError), self._path.open("rb") as stream:
+        with suppress(FileNotFoundError), self._open(self._path) as stream:
             stream.seek(self.offset)
             while data := stream.read(_CHUNK):
                 cut = len(data) if last else _whole_characters(data)
@@ -208,10 +214,8 @@ def _whole_characters(data: bytes) -> int:
     return len(data)
 
 
-def _follow(
-    service: Service, job_id: str, path: Path, inode: str | None, offset: int
-) -> Iterator[str]:
-    pulse, reader = streams.Pulse(), _Reader(path, inode, offset)
+def _follow(service: Service, job_id: str, reader: _Reader) -> Iterator[str]:
+    pulse = streams.Pulse()
     with service.queue.subscribe(channel_of(job_id)) as subscription:
         while not pulse.over:
             with service.db.read() as session:  # before the file: what it wrote last is there then
@@ -228,5 +232,5 @@ def _follow(
                 status = job.status if job else "deleted"
                 yield streams.message({"status": status}, "end", reader.place)
                 return
-            subscription.wait(min(_LOOK, pulse.left))
+            subscription.wait(min(_LOOK, pulse.left), *streams.ends())
             yield from pulse.beat()

@@ -16,13 +16,14 @@ SECURITY_SCHEMES = {
     "token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An opaque token, made by `jobrunner token create`.",
+        "description": "A token made by `jobrunner token create` (`jr_…`), or a JSON Web Token of "
+        "an issuer that the operators trust.",
     }
 }
 DESCRIPTION = """\
 Submit jobs, follow them and fetch their results.
 
-Every request but those for `/healthz` and `/readyz` needs a token: `Authorization: Bearer jr_…`.
+Every request but those for `/healthz` and `/readyz` needs a token: `Authorization: Bearer …`.
 Times are RFC 3339 in UTC. Every error is `application/problem+json` with a `code` for programs, a
 `detail` for people, and a JSON pointer for each field that is wrong. A job of an instance that a
 token has no right to does not exist for it: 404.
@@ -31,6 +32,7 @@ TAGS = [
     {"name": "jobs", "description": "Submit, list, read, change, cancel, run again, delete."},
     {"name": "events", "description": "What happened to a job, as JSON or as a stream."},
     {"name": "files", "description": "Logs, results, and a zip of all."},
+    {"name": "notices", "description": "Mails and webhooks: what was sent, what waits."},
     {"name": "types", "description": "What kinds of jobs there are and what they need."},
     {"name": "operations", "description": "Queue, pools, workers, instances; limits and pauses."},
     {"name": "health", "description": "Whether the service answers; no token is needed."},
@@ -42,7 +44,12 @@ _TAG_OF = {
     "listing": "jobs",
     "job": "jobs",
     "log": "files",
+    "deliveries": "notices",
+    "directory": "files",
     "health_of_host": "health",
+    "incidents": "operations",
+    "metrics": "operations",
+    "metrics_of_host": "operations",
 }
 _ACTING = {
     "name": "X-Jobrunner-User",
@@ -58,6 +65,8 @@ _SHARED = {
     "413": "The body is too large.",
     "415": "The body is of a wrong media type.",
     "422": "Something in the request is wrong; `problems` says what and where.",
+    "429": "Too many requests of this token, or too many wrong tokens from this address; "
+    "`Retry-After` says when to try again.",
     "500": "An error of the service; its log has more under `request_id`.",
     "503": "Something that the service needs is away; `Retry-After` says when to try again.",
 }
@@ -126,7 +135,7 @@ def _statuses(path: str, operation: dict[str, Any]) -> list[str]:
     open_to_all = operation.get("security") == []
     found = ["400", "500"]
     if not open_to_all:
-        found += ["401", "403", "422", "503"]
+        found += ["401", "403", "422", "429", "503"]
     if "{" in path:
         found.append("404")
     if "requestBody" in operation:

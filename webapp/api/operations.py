@@ -76,8 +76,8 @@ def list_instances() -> InstancesOut:
     service = auth.service()
     with service.db.read() as session:
         found = overview.instances(session, service, auth.visible_instances())
-    problems = service.instances.problems if identity.has_role("admin") else []
-    return InstancesOut(instances=found, problems=problems)
+    problems = [*service.instances.problems, *service.issuers.problems]
+    return InstancesOut(instances=found, problems=problems if identity.has_role("admin") else [])
 
 
 @blueprint.put("/pools/<pool>/capacity")

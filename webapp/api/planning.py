@@ -13,6 +13,7 @@ from runner.plan import PlanFailed
 from webapp.api.schemas_writing import PlannedStageOut, PlanOut
 from webapp.jobs import Submission
 from webapp.jobs.submit import draft
+from webapp.notify import warnings
 from webapp.service import Service
 
 _PATIENCE = 120  # seconds
@@ -48,7 +49,10 @@ def plan(service: Service, submission: Submission, folder: Path) -> PlanOut:
         instance=submission.instance,
         profile=job.config["profile"],
         stages=_ask(job.path, service.home.path, folder),
-        warnings=list(prepared.warnings),
+        warnings=[
+            *prepared.warnings,
+            *warnings(service, submission.instance, submission.notify),
+        ],
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 from flask import Response, current_app, request
+
+from runner.redact import MaskedFile
 
 _CHUNK = 256 * 1024
 
@@ -21,13 +21,13 @@ class Window:
 
     Parameters
     ----------
-    stream : binary file
+    stream : MaskedFile
         Open for reading; closed with the window.
     size : int
         Bytes of it.
     """
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    def __init__(self, stream: MaskedFile, size: int) -> None:
         self._stream = stream
         self._size = size
 
@@ -65,19 +65,18 @@ def state_of(stat: os.stat_result) -> str:
     return f"{stat.st_ino:x}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
 
 
-def answer(path: Path, *, etag: str | None = None, mimetype: str) -> Response:
+def answer(stream: MaskedFile, *, etag: str | None = None, mimetype: str) -> Response:
     """Give a file as the answer: 200, 206, 304 or 416.
 
     Parameters
     ----------
-    path : Path
-        It must exist.
+    stream : MaskedFile
+        The file; it is closed with the answer.
     etag : str, optional
         Its checksum; its state by default.
     mimetype : str
         Its media type.
     """
-    stream = path.open("rb")
     stat = os.fstat(stream.fileno())
     return _conditional(
         Window(stream, stat.st_size), stat.st_size, etag or state_of(stat), mimetype

@@ -103,6 +103,11 @@ class JobOut(Out):
     finished: Moment | None = None
     attempt: int = Field(description="Number of the last attempt; 0 before the first.")
     interruptions: int = Field(description="How often a worker or machine died under it.")
+    work_removed: Moment | None = Field(
+        default=None, description="When retention removed its work files, if they are gone."
+    )
+    results_removed: Moment | None = Field(default=None, description="Its result files.")
+    logs_removed: Moment | None = Field(default=None, description="Its logs.")
     url: str = Field(description="Where all about it is.", examples=["/api/v1/jobs/01KAN7Q3ZD9V"])
 
     @classmethod

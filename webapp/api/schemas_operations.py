@@ -195,3 +195,31 @@ class ReadyOut(Out):
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, CheckOut]
+
+
+class IncidentsIn(In):
+    """How many of the incidents to show."""
+
+    limit: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=100, description="How many of those that have ended."
+    )
+
+
+class IncidentOut(Out):
+    """Something that operators were told of."""
+
+    id: int
+    kind: Literal["waiting", "worker", "stage", "disk"] = Field(
+        description="Jobs wait without a worker; a worker vanished; a stage fails job after job; "
+        "the disk runs low."
+    )
+    key: str = Field(description="What it is about; there is one at a time of the same key.")
+    message: str
+    began: Moment
+    ended: Moment | None = Field(default=None, description="Null while it lasts.")
+
+
+class IncidentsOut(Out):
+    """Incidents: those that last, then the latest of those that have ended."""
+
+    incidents: list[IncidentOut]

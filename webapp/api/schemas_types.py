@@ -69,6 +69,20 @@ class TypeStageOut(Out):
     title: str
 
 
+class KeptOut(Out):
+    """How long files are kept after the end of a job: `12h`, `7d`, `2w` or `forever`."""
+
+    work: str = Field(examples=["7d"])
+    results: str = Field(examples=["90d"])
+    logs: str = Field(examples=["forever"])
+
+
+class RetentionOut(KeptOut):
+    """How long the files of a job are kept, unless its instance says otherwise."""
+
+    failed: KeptOut = Field(description="Those of a job that failed.")
+
+
 class TypeWholeOut(TypeOut):
     """A job type in one version."""
 
@@ -78,7 +92,7 @@ class TypeWholeOut(TypeOut):
     stages: list[TypeStageOut]
     results: dict[str, str] = Field(description="Names of result files.")
     resources: dict[str, Any] = Field(description="cores, mem_mb, runtime in minutes.")
-    retention: dict[str, str]
+    retention: RetentionOut
     needs: list[str] = Field(description="What its profile must offer.")
     processing: str = Field(
         description="Whether a job uses a processing repository: no, optional or required."

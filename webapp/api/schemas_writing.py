@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from webapp.api.schemas import In, JobOut, Name, Out, Priority, Tags
+from webapp.notify import rules
 
-Notify = Annotated[list[Name], Field(max_length=50, description="Who is told of the end.")]
+
+def _address(text: str) -> str:
+    if not rules.is_address(text):
+        raise ValueError("is no e-mail address that mail can be sent to")
+    return text
+
+
+_ADDRESS = {
+    "type": "string",
+    "format": "email",
+    "pattern": rules.ADDRESS,
+    "maxLength": rules.LONGEST_ADDRESS,
+}
+Address = Annotated[str, AfterValidator(_address), WithJsonSchema(_ADDRESS)]
+Notify = Annotated[
+    list[Address], Field(max_length=50, description="E-mail addresses of who is told of the end.")
+]
+End = Literal["succeeded", "failed", "cancelled"]
 
 
 class JobIn(In):
@@ -32,7 +50,12 @@ class JobIn(In):
         default=0, description="Higher goes first; submitters up to the instance's max_priority."
     )
     tags: Tags = Field(default=[])
-    notify: Notify = Field(default=[], description="Kept with the job; no mail is sent yet.")
+    notify: Notify = Field(default=[])
+    notify_on: Annotated[list[End], Field(max_length=3)] = Field(
+        default=["succeeded", "failed"],
+        description="The ends that they are told of. Of a job that somebody else than its user "
+        "cancelled they are always told.",
+    )
 
 
 class PlanQuery(In):

@@ -9,9 +9,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.errors import DiskFull
+from runner.errors import DiskFull, JobRunnerError
+from webapp.jobs import told_size
 
 _STALE = 24 * 3600  # seconds after which what a killed process left is removed
+
+
+class NoRoom(DiskFull):
+    """Less free space than there must be for a request.
+
+    Parameters
+    ----------
+    free, wanted, reserve : int
+        Bytes: on the disk, of the request as far as they are known, kept for running jobs.
+    """
+
+    def __init__(self, free: int, wanted: int, reserve: int) -> None:
+        size = f"the request needs {told_size(wanted)} and " if wanted else ""
+        message = (
+            f"The disk of the service has no room: {told_size(free)} are free, {size}"
+            f"{told_size(reserve)} are kept for running jobs. Nothing was accepted; try again "
+            "later. Operators can make room: delete jobs, or shorten the times of retention "
+            "(`jobrunner clean --dry-run` says what would go), enlarge the disk, or lower "
+            "JOBRUNNER_DISK_RESERVE."
+        )
+        JobRunnerError.__init__(self, message)
 
 
 def check_room(folder: Path, reserve: int, wanted: int = 0) -> None:
@@ -19,12 +41,13 @@ def check_room(folder: Path, reserve: int, wanted: int = 0) -> None:
 
     Raises
     ------
-    DiskFull
+    NoRoom
         If they would not.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free - wanted < reserve:
-        raise DiskFull("less is free than JOBRUNNER_DISK_RESERVE keeps for running jobs")
+    free = shutil.disk_usage(folder).free
+    if free - wanted < reserve:
+        raise NoRoom(free, wanted, reserve)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +29,26 @@ HEARTBEAT = 15.0  # seconds; proxies close connections on which nothing moves fo
 LONGEST = 3600.0  # seconds; then the client comes back, and its token is looked at again
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _RECONNECT = "retry: 2000\n\n"
+
+
+_end: int | None = None  # an event file descriptor of this process; it can be read at its end
+
+
+def begin() -> None:
+    """Have streams of this process, a new one, that `end_all` ends."""
+    global _end  # noqa: PLW0603 - there is one per process, as there are signals
+    _end = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+
+def end_all() -> None:
+    """End the streams of this process now: clients come back, and find its successor."""
+    if _end is not None:
+        os.eventfd_write(_end, 1)
+
+
+def ends() -> tuple[int, ...]:
+    """Give file descriptors that can be read once streams are to end."""
+    return () if _end is None else (_end,)
 
 
 class TooManyStreams(JobRunnerError):
@@ -84,7 +106,8 @@ class Pulse:
     @property
     def over(self) -> bool:
         """Whether the stream should end."""
-        return self._clock() >= self._end
+        ended = ends() and select.select(ends(), [], [], 0)[0]
+        return bool(ended) or self._clock() >= self._end
 
     def beat(self) -> Iterator[str]:
         """Give a comment if nothing was sent for long: it also finds out dead clients."""

@@ -17,6 +17,7 @@ from webapp.api.schemas_writing import JobIn
 from webapp.api.uploads import Received, Unreadable
 from webapp.instances import Instance
 from webapp.jobs import Submission
+from webapp.notify import DEFAULT_ENDS
 from webapp.service import Service
 from webapp.tokens import Forbidden, Identity
 
@@ -58,6 +59,7 @@ def read(service: Service, asker: Identity, received: Received) -> Submission:
         priority=wanted.priority,
         tags=wanted.tags,
         notify=wanted.notify,
+        notify_on=wanted.notify_on,
     )
     if instance := service.instances.all().get(name):
         problems += _beyond_rights(asker, instance, submission)
@@ -112,6 +114,8 @@ def digest(submission: Submission) -> str:
         "priority": submission.priority,
         "tags": list(submission.tags),
         "notify": list(submission.notify),
+        # where it says nothing new, older versions of the service know nothing of it
+        **({"ends": sorted(ends)} if (ends := {*submission.notify_on}) != {*DEFAULT_ENDS} else {}),
         "inputs": {n: getattr(file, "sha256", None) for n, file in submission.inputs.items()},
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

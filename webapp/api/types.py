@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from apiflask import APIBlueprint
 
 from runner.errors import NotFound
+from runner.retention import DEFAULT, KINDS, Retention
 from webapp.api import auth, reading
 from webapp.api.schemas_types import (
     InputOut,
+    KeptOut,
+    RetentionOut,
     TypeIn,
     TypeOut,
     TypesIn,
@@ -114,7 +117,13 @@ def _whole(short: TypeOut, version: Version) -> TypeWholeOut:
         stages=[TypeStageOut.model_validate(stage) for stage in job_type.stages],
         results=dict(job_type.results),
         resources=dict(job_type.resources),
-        retention={name: str(time) for name, time in job_type.retention.items()},
+        retention=_retention(job_type.retention.over(DEFAULT)),
         needs=list(job_type.needs),
         processing=job_type.processing,
     )
+
+
+def _retention(policy: Retention) -> RetentionOut:
+    times = {kind: policy.time(kind) for kind in KINDS}
+    failed = {kind: policy.time(kind, failed=True) for kind in KINDS}
+    return RetentionOut(**times, failed=KeptOut(**failed))

@@ -28,3 +28,7 @@ def migrate(home_folder: str | None) -> None:
         click.echo(f"The tables are those of this version already (revision {before}).")
     else:
         click.echo(f"The tables came from revision {before or 'none'} to {tables.head()}.")
+
+
+if __name__ == "__main__":
+    migrate()

@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import click
 from sqlalchemy import select
 
-from runner.errors import JobRunnerError
 from webapp import redis_server
-from webapp.children import Child, Family, Signals, adopt_orphans, spawn
+from webapp.children import Child, Errand, Family, Signals, Terminal, adopt_orphans, spawn
+from webapp.cli.servers import Servers
+from webapp.cli.sockets import CannotStart, answers, url_of
 from webapp.db import DatabaseAway
 from webapp.models import Job
 from webapp.service import Service
@@ -33,12 +33,6 @@ _OLD_ENDS = 5.0  # seconds for what a killed `up` has left to end
 _REPEAT = 30.0  # seconds between reminders of what is waited for
 
 log = logging.getLogger(__name__)
-
-
-class CannotStart(JobRunnerError):
-    """The service cannot start as it was asked to."""
-
-    code = "cannot_start"
 
 
 class OneMachine:
@@ -57,13 +51,15 @@ class OneMachine:
     def __init__(self, service: Service, listener: socket.socket, slots: int) -> None:
         self.service = service
         self.slots = slots
-        self.url = _url(listener)
+        self.url = url_of(listener)
         self._listener = listener
         self._worker_argv = [sys.executable, "-m", "webapp.cli.worker", "--slots", str(slots)]
         self._family = Family()
         self._redis = Child("Redis", partial(redis_server.start, service.home.path))
         self._worker = Child("the worker process", self._start_worker)
-        self._web = Child("the web server", self._start_web)
+        self._servers = Servers(self._family, listener, service.settings.web_processes)
+        self._preparation: Errand | None = None
+        self._terminal = Terminal()
         self._stops = 0
         self._signals: Signals | None = None
 
@@ -76,15 +72,14 @@ class OneMachine:
             If it does not.
         """
         adopt_orphans()
-        self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+        self._signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
         if self.service.settings.redis_url == f"unix://{socket_path(self.service.home.path)}":
             self._redis.pid = redis_server.start(self.service.home.path)
             self._family.add(self._redis)
         self._family.add(self._worker)
-        self._family.add(self._web)
         deadline = time.monotonic() + _START
         self._family.tend()
-        while not _answers(*self._listener.getsockname()[:2]):
+        while not answers(*self._listener.getsockname()[:2]):
             self._family.tend()
             if self._hear():
                 self._end()
@@ -98,16 +93,41 @@ class OneMachine:
         """Keep it running until told to stop."""
         assert self._signals is not None
         while not self._hear():
-            self._signals.wait(self._family.tend())
+            due = self._family.tend()
+            self._go_on_renewing()
+            self._signals.wait(min(due, self._servers.tend()))
         self._drain()
         self._end()
         return 0
 
     def _hear(self) -> bool:
         assert self._signals is not None
-        told = (signal.SIGTERM, signal.SIGINT)
-        self._stops += sum(number in told for number in self._signals.take())
+        told = [signal.SIGTERM, signal.SIGINT]
+        heard = self._signals.take()
+        if signal.SIGHUP in heard and self._terminal.is_gone():
+            told.append(signal.SIGHUP)
+        elif signal.SIGHUP in heard and self._stops == 0:
+            self._renew()
+        self._stops += sum(number in told for number in heard)
         return self._stops > 0
+
+    def _renew(self) -> None:
+        """Begin to replace web server and worker by those of the version that is installed now."""
+        if self._preparation is None:
+            argv = [sys.executable, "-m", "webapp.cli.prepare"]
+            start = partial(spawn, argv, death=signal.SIGTERM)
+            self._preparation = Errand("the preparation of a new version", start)
+            self._family.add(self._preparation)
+
+    def _go_on_renewing(self) -> None:
+        """Replace them, once what they need is there: the tables, the job types."""
+        if self._preparation is None or self._preparation.code is None:
+            return
+        if self._preparation.code == 0:
+            self._servers.renew(partial(self._worker.send, signal.SIGHUP))
+        else:
+            log.error("the new version cannot be prepared (see above); the old one goes on")
+        self._preparation = None
 
     def _drain(self) -> None:
         """Wait for the attempts; the web server goes on answering meanwhile."""
@@ -118,7 +138,7 @@ class OneMachine:
             if time.monotonic() > next_word and not hurried:
                 _say_what_runs(self.service)
                 next_word = time.monotonic() + _REPEAT
-            self._signals.wait(min(self._family.tend(), 1.0))
+            self._signals.wait(min(self._family.tend(), self._servers.tend(), 1.0))
             self._hear()
             if self._stops > 1 and not hurried:
                 hurried = True
@@ -130,22 +150,23 @@ class OneMachine:
     def _end(self) -> None:
         """End web server and Redis, in this order."""
         self._stop_adopted()
-        for child, number in ((self._worker, STOP), (self._web, signal.SIGTERM)):
-            child.stop(number)
-        self._wait_for(self._worker, self._web)
+        self._worker.stop(STOP)
+        self._servers.stop()
+        self._wait_for(self._worker)
         self._redis.stop()
         self._wait_for(self._redis)
 
-    def _wait_for(self, *children: Child) -> None:
+    def _wait_for(self, child: Child) -> None:
+        """Wait for the web server and a child."""
         assert self._signals is not None
         deadline = time.monotonic() + _END
-        while any(child.pid is not None for child in children):
+        while child.pid is not None or self._servers.are_running:
             self._signals.wait(0.2)
             self._hear()
             self._family.bury()
             if time.monotonic() > deadline:
-                for child in children:
-                    child.send(signal.SIGKILL)
+                self._servers.kill()
+                child.send(signal.SIGKILL)
 
     def _adopted(self) -> list[int]:
         """Give the slots that a worker process has left when it died, and their horses."""
@@ -158,12 +179,6 @@ class OneMachine:
 
     def _start_worker(self) -> int:
         return spawn(self._worker_argv, death=STOP)
-
-    def _start_web(self) -> int:
-        descriptor = self._listener.fileno()
-        os.set_inheritable(descriptor, True)
-        argv = ["-m", "webapp.cli.web", "--fd", str(descriptor)]
-        return spawn([sys.executable, *argv], death=signal.SIGTERM)
 
 
 @contextmanager
@@ -193,49 +208,12 @@ def only_one(home: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Listen at an address.
-
-    Raises
-    ------
-    CannotStart
-        If it is taken, or not one of this machine.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        system = error.errno is not None and error.errno > 0  # else the name cannot be resolved
-        reason = os.strerror(error.errno or 0) if system else error.strerror
-        raise CannotStart(
-            f"Cannot listen on {host} port {port}: {reason}. Choose another port: --port N, or 0 "
-            "for any free one."
-        ) from error
-
-
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is compared
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _answers(host: str, port: int) -> bool:
-    connection = HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _say_what_runs(service: Service) -> None:

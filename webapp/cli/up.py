@@ -40,28 +40,27 @@ def up(
     """Run the whole service: API, workers, database and queue, in one home folder.
 
     Ctrl-C drains: attempts that run are waited for. A second Ctrl-C stops them; their jobs are
-    queued again and continue at the next start.
+    queued again and continue at the next start. SIGHUP replaces web server and worker by those of
+    the version that is installed then: no request fails, no attempt is interrupted.
     """
-    from webapp import migrate, pools
     from webapp.cli.home import use_home
     from webapp.cli.logs import set_up_logs
-    from webapp.cli.one_machine import OneMachine, listen, only_one
+    from webapp.cli.one_machine import OneMachine, only_one
+    from webapp.cli.prepare import prepare
+    from webapp.cli.sockets import listen
     from webapp.service import Service
     from webapp.settings import Settings
 
     use_home(home_folder)
     settings = Settings()
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, settings.log_format)
     settings.home.mkdir(parents=True, exist_ok=True)
     with only_one(settings.home):
         listener = listen(
             settings.host if host is None else host, settings.port if port is None else port
         )
         service = Service.open(settings)
-        migrate.upgrade(service.db)
-        service.home.releases.publish_shipped()
-        with service.db.exclusive("workers") as session:
-            pools.ensure(session, "default")
+        prepare(service)
         machine = OneMachine(service, listener, slots or os.cpu_count() or 1)
         machine.start()
         click.echo(_welcome(machine, _first_token(service, token_file)))

@@ -4,9 +4,11 @@ The directory is the truth. Each change is an event in it first; `absorb` takes 
 the rows, which are a fold of them.
 """
 
+from webapp.jobs.aside import Amount, measure, told_size
 from webapp.jobs.attempt import Claim, claim, fail, finished, interrupted, lost, take_over
 from webapp.jobs.change import append, cancel, change, delete, rerun, settle_notes
 from webapp.jobs.fold import Conflict, absorb, get
+from webapp.jobs.remove import remove, settle_removals
 from webapp.jobs.submit import (
     PRIORITIES,
     IdempotencyConflict,
@@ -19,6 +21,7 @@ from webapp.jobs.submit import (
 
 __all__ = [
     "PRIORITIES",
+    "Amount",
     "Claim",
     "Conflict",
     "IdempotencyConflict",
@@ -36,9 +39,13 @@ __all__ = [
     "get",
     "interrupted",
     "lost",
+    "measure",
+    "remove",
     "rerun",
     "resubmit",
     "settle_notes",
+    "settle_removals",
     "submit",
     "take_over",
+    "told_size",
 ]

@@ -6,14 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
-from runner import leader, record
+from runner import leader, profile, record, redact
 from runner.errors import JobRunnerError, NotFound
 from runner.jobdir import JobDirectory, draft_of
-from webapp import models
 from webapp.admission import admit
+from webapp.jobs.artifacts import artifacts_of, write_artifacts
 from webapp.jobs.fold import absorb, changing, get, lose
 from webapp.models import ENDED, Job
 from webapp.service import Service
@@ -45,7 +44,7 @@ def claim(service: Service, job_id: str, fence: int, worker_id: str) -> Claim | 
         if job.fence != fence or job.admitted is None or job.claimed_by is not None:
             return None
         directory = service.place(job)
-        absorb(session, job, directory)
+        absorb(service, session, job, directory)
         if job.status != "queued" or job.admitted is None:
             return None
         job.claimed_by = worker_id
@@ -70,12 +69,10 @@ def finished(service: Service, job_id: str) -> None:
     admit(service)
     with service.db.read() as session:
         directory = service.directory(get(session, job_id))
-    found = [{"job_id": job_id, **artifact.as_dict()} for artifact in directory.artifacts()]
+    found = artifacts_of(directory)
     with service.db.write() as session:
         get(session, job_id, lock=True)
-        session.execute(delete(models.Artifact).where(models.Artifact.job_id == job_id))
-        if found:
-            session.execute(insert(models.Artifact), found)
+        write_artifacts(session, job_id, found)
 
 
 def fail(service: Service, job_id: str, error: JobRunnerError) -> None:
@@ -94,7 +91,7 @@ def lost(service: Service, job_id: str) -> None:
             return
         path = service.path(job)
         if not path.exists() and not draft_of(path).exists():
-            lose(session, job)
+            lose(service, session, job)
     admit(service)
 
 
@@ -114,7 +111,8 @@ def interrupted(service: Service, job_id: str) -> Job:
         if job.status not in ENDED and (job.claimed_by or record.is_open(directory)):
             lock = leader.acquire(directory.path)
             try:
-                _close(session, job, directory)
+                _mask(service, job, directory)
+                _close(service, session, job, directory)
             finally:
                 os.close(lock)
         _conclude(service, job, directory)
@@ -122,12 +120,24 @@ def interrupted(service: Service, job_id: str) -> Job:
     return job
 
 
-def _close(session: Session, job: Job, directory: JobDirectory) -> None:
+def _close(service: Service, session: Session, job: Job, directory: JobDirectory) -> None:
     record.close_interrupted(directory)
-    if not absorb(session, job, directory):  # its supervisor died before there was an attempt
+    if not absorb(
+        service, session, job, directory
+    ):  # its supervisor died before there was an attempt
         directory.events.append("attempt", source="service", status="interrupted")
         directory.events.append("status", source="service", status="queued")
-        absorb(session, job, directory)
+        absorb(service, session, job, directory)
+
+
+def _mask(service: Service, job: Job, directory: JobDirectory) -> None:
+    """Do what the dead supervisor would have done at the end: no credential stays in a log."""
+    try:
+        credentials = profile.load(job.profile, service.home.path).credentials()
+    except JobRunnerError:
+        return  # there was none to be had, or there is none any more
+    secrets = redact.secrets_of(credentials.get(profile.DSN_VARIABLE))
+    redact.redact_logs(directory.path, secrets)
 
 
 def _conclude(service: Service, job: Job, directory: JobDirectory) -> None:

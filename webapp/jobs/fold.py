@@ -14,8 +14,9 @@ from runner.errors import JobRunnerError, NotFound
 from runner.events import Event
 from runner.files import now, sync
 from runner.jobdir import JobDirectory
+from webapp import notify, tally
 from webapp.db import lock
-from webapp.models import ENDED, Job, JobCount, JobEvent, JobWord
+from webapp.models import ENDED, REMOVABLE, Job, JobCount, JobEvent, JobWord
 from webapp.service import Service
 from webapp.words import words
 
@@ -52,23 +53,34 @@ def changing(service: Service, job_id: str) -> Iterator[tuple[Session, Job, JobD
     with service.db.write() as session:
         job = get(session, job_id, lock=True)
         directory = service.place(job)  # or it might be moved meanwhile
-        absorb(session, job, directory)
+        absorb(service, session, job, directory)
         yield session, job, directory
-        absorb(session, job, directory)
+        absorb(service, session, job, directory)
     service.queue.publish(f"jobrunner:job:{job_id}")
 
 
-def absorb(session: Session, job: Job, directory: JobDirectory) -> list[Event]:
+def absorb(
+    service: Service,
+    session: Session,
+    job: Job,
+    directory: JobDirectory,
+    *,
+    quietly: bool = False,
+) -> list[Event]:
     """Take over the events that the rows do not have yet.
 
     Parameters
     ----------
+    service : Service
+        Whose job it is.
     session : Session
         In a writing transaction.
     job : Job
         Its row, locked.
     directory : JobDirectory
         Where the events stand.
+    quietly : bool
+        Tell nobody of them: they happened long ago.
 
     Returns
     -------
@@ -83,6 +95,9 @@ def absorb(session: Session, job: Job, directory: JobDirectory) -> list[Event]:
     session.execute(insert(JobEvent), [_row(job.id, event) for event in events])
     for event in events:
         _APPLY.get(event["kind"], _ignore)(job, event)
+        tally.count(session, job, event, quietly=quietly)
+        if not quietly:
+            notify.announce(service, session, job, directory, event)
     if before is None or job.error != error or any("changes" in event for event in events):
         _write_words(session, job, directory)
     job.events_seen, job.events_offset = events[-1]["n"], offset
@@ -92,7 +107,7 @@ def absorb(session: Session, job: Job, directory: JobDirectory) -> list[Event]:
     return events
 
 
-def lose(session: Session, job: Job) -> None:
+def lose(service: Service, session: Session, job: Job) -> None:
     """End a job whose directory is gone: the rows alone can still say so."""
     before = job.status
     message = "The directory of the job is gone. Submit it again, or restore the directory."
@@ -106,6 +121,8 @@ def lose(session: Session, job: Job) -> None:
     event |= {"source": "service", "status": "failed", "error": error}
     session.execute(insert(JobEvent), [_row(job.id, event)])
     _status(job, event)
+    tally.count(session, job, event)
+    notify.announce(service, session, job, None, event)
     job.events_seen = event["n"]
     _count(session, job, before)
     session.flush()
@@ -139,8 +156,14 @@ def _ignore(job: Job, event: Event) -> None:
 def _status(job: Job, event: Event) -> None:
     job.status, job.error = event["status"], event.get("error")
     job.finished = event["time"] if job.status in ENDED else None
+    if job.status == "queued":
+        job.queued = event["time"]
+    elif job.status in ENDED:
+        job.queued = None
     if job.status == "running":
         job.started = job.started or event["time"]
+        for kind in REMOVABLE:  # the attempt makes them anew
+            setattr(job, f"{kind}_removed", None)
     elif job.status == "stopping":  # the runner says so, too, when a worker is shut down
         job.stop_requested = job.stop_requested or event["source"] == "api"
     else:
@@ -167,6 +190,9 @@ def _note(job: Job, event: Event) -> None:
     job.priority = changes.get("priority", job.priority)
     job.tags = changes.get("tags", job.tags)
     job.pinned = changes.get("pinned", job.pinned)
+    for kind in REMOVABLE:
+        if kind in event.get("removed", {}):
+            setattr(job, f"{kind}_removed", event["time"])
 
 
 _APPLY: dict[str, Callable[[Job, Event], None]] = {

@@ -22,12 +22,15 @@ from runner.launch import Prepared
 from webapp.admission import admit
 from webapp.db import DatabaseAway
 from webapp.jobs.fold import absorb, get
+from webapp.jobs.row import Needs, new_row
 from webapp.models import Idempotency, Job
+from webapp.notify import DEFAULT_ENDS, warnings
 from webapp.pools import seconds_ago
 from webapp.service import Service
 
 _LOG = logging.getLogger(__name__)
 PRIORITIES = range(-100, 101)
+_LISTS = ("tags", "notify", "notify_on")
 
 
 class IdempotencyConflict(JobRunnerError):
@@ -68,6 +71,7 @@ class Submission:
     priority: int = 0
     tags: Sequence[str] = ()
     notify: Sequence[str] = ()
+    notify_on: Sequence[str] = DEFAULT_ENDS
     parent: str | None = None
     resubmit_of: str | None = None
 
@@ -98,10 +102,11 @@ def submit(
     prepared = draft(service, submission)
     try:
         with service.db.write() as session:
-            job = _row(service, submission, prepared)
+            needs = Needs.of(prepared.profile, prepared.job_type)
+            job = new_row(service.home.path, prepared.job, needs)
             session.add(job)
             session.flush()
-            absorb(session, job, prepared.job)
+            absorb(service, session, job, prepared.job)
             if idempotency:
                 session.add(Idempotency(**vars(idempotency), job_id=job.id, created=now()))
     except DatabaseAway:  # perhaps it has committed: the reconciler finds out
@@ -116,7 +121,8 @@ def submit(
             return known
         raise
     _set_off(service, job)
-    return Submitted(job, prepared.warnings)
+    told = warnings(service, submission.instance, submission.notify)
+    return Submitted(job, (*prepared.warnings, *told))
 
 
 def resubmit(
@@ -154,6 +160,7 @@ def resubmit(
         priority=min(old.priority, max_priority),
         tags=old.tags,
         notify=queue.get("notify", ()),
+        notify_on=queue.get("notify_on", DEFAULT_ENDS),
         resubmit_of=job_id,
     )
     with _copies(service, directory) as inputs:
@@ -209,38 +216,7 @@ def draft(service: Service, submission: Submission, jobs: Path | None = None) ->
         jobs=jobs,
         instance=submission.instance,
         by=submission.user,
-        queue={**queue, "tags": list(submission.tags), "notify": list(submission.notify)},
-    )
-
-
-def _row(service: Service, submission: Submission, prepared: Prepared) -> Job:
-    config = prepared.job.config
-    place = prepared.job.path.with_name(prepared.job.id)
-    return Job(
-        id=prepared.job.id,
-        type=submission.type,
-        version=config["release"]["label"],
-        digest=config["release"]["digest"],
-        instance=submission.instance,
-        profile=config["profile"],
-        pool=prepared.profile.pool,
-        user=submission.user,
-        parent=submission.parent,
-        directory=place.relative_to(service.home.path).as_posix(),
-        status="queued",
-        priority=submission.priority,
-        tags=list(submission.tags),
-        cores=prepared.limit("cores") or 1,
-        mem_mb=prepared.limit("mem_mb") or 0,
-        submitted=next(prepared.job.events.read())["time"],
-        events_seen=0,
-        events_offset=0,
-        fence=0,
-        attempt=0,
-        interruptions=0,
-        pinned=False,
-        stop_requested=False,
-        next_options={},
+        queue={**queue, **{name: list(getattr(submission, name)) for name in _LISTS}},
     )
 
 

@@ -18,13 +18,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from runner import command
-from webapp import pools, reconcile, tasks
+from webapp import notify, pools, reconcile, tasks
 from webapp.admission import admit
-from webapp.children import Child, Family, Signals, adopt_orphans, fork
+from webapp.children import Child, Family, Signals, Terminal, adopt_orphans, fork
 from webapp.db import DatabaseAway
 from webapp.models import Pool, Worker
 from webapp.queue import CAPACITY
 from webapp.service import Service
+from webapp.worker.renewal import Renewal
 from webapp.worker.slot import STOP_NOW, Slot
 
 STOP = signal.SIGUSR1  # to a worker process: stop the attempts now
@@ -65,6 +66,9 @@ class WorkerProcess:
         self._offer["slots"] = slots or self._offer["cores"]
         self._family = Family()
         self._slots: list[Child] = []
+        self._watchers: list[Child] = []
+        self._renewal = Renewal(self._family)
+        self._terminal = Terminal()
         self._id: str | None = None
         self._stops = 0  # how often it was told to
         self._next_beat = 0.0
@@ -75,10 +79,9 @@ class WorkerProcess:
         gc.collect()
         gc.freeze()  # forks share what is here now
         adopt_orphans()
-        signals = Signals(signal.SIGTERM, signal.SIGINT, STOP, signal.SIGCHLD)
-        watcher = self._family.add(
-            Child("the reconciler", partial(self._fork, partial(_watch, self._service)))
-        )
+        signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, STOP, signal.SIGCHLD)
+        watches = {"the reconciler": reconcile.watch, "the notifier": notify.watch}
+        self._watchers = [self._family.add(self._watcher(*found)) for found in watches.items()]
         with self._service.queue.subscribe(CAPACITY) as news:
             due = 0.0
             while not self._is_over():
@@ -88,7 +91,8 @@ class WorkerProcess:
                 self._look()
                 due = min(self._family.tend(), self._next_beat - time.monotonic())
                 due = max(0.0, due)
-        watcher.stop(signal.SIGKILL)
+                if not self._stops:
+                    self._renewal.go_on(self._make_room)
         self._leave()
         return 0
 
@@ -98,7 +102,11 @@ class WorkerProcess:
                 self._stops += 1
             elif number == STOP:
                 self._stops = 2
+            elif number == signal.SIGHUP and self._terminal.is_gone():
+                self._stops += 1
             else:
+                if number == signal.SIGHUP:
+                    self._renewal.begin()
                 continue
             self._next_beat = 0.0
 
@@ -156,6 +164,9 @@ class WorkerProcess:
         assert self._id is not None
         return self._fork(partial(_work, self._service, self._pool, self._id, os.getpid()))
 
+    def _watcher(self, name: str, watch: Callable[[Service], None]) -> Child:
+        return Child(name, partial(self._fork, partial(_watch, self._service, watch)))
+
     def _fork(self, run: Callable[[], int]) -> int:
         return fork(run, death=signal.SIGTERM)
 
@@ -169,7 +180,19 @@ class WorkerProcess:
         idle = all(child.pid is None for child in self._slots)
         return self._stops > 0 and idle and not self._family.adopted()
 
+    def _make_room(self) -> None:
+        """Leave our place to a newer version: what runs goes on beside it, and is not waited for.
+
+        Slots drain. The new version is this process, too: it is the parent of what is left, and
+        waits for it in the end.
+        """
+        for child in self._slots:
+            child.stop()
+        self._leave()
+
     def _leave(self) -> None:
+        for watcher in self._watchers:
+            watcher.stop()  # the notifier waits for the answer to what it is sending
         try:
             with self._service.db.write() as session:
                 if self._id:
@@ -198,7 +221,7 @@ def _work(service: Service, pool: str, worker_id: str, owner: int) -> int:
         return 1
 
 
-def _watch(service: Service) -> int:
+def _watch(service: Service, watch: Callable[[Service], None]) -> int:
     service.forget()
-    reconcile.watch(service)
+    watch(service)
     return 0

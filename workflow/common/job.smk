@@ -2,9 +2,26 @@
 import shlex
 from pathlib import Path
 
-# Commands name their script through this variable and not by a path of this machine: a job
+_PLATFORM = config.get("platform") or {}
+_PROCESSING = config.get("processing") or {}
+# Commands name what lies elsewhere through these variables and not by paths of this machine: a job
 # directory that is moved, or continued elsewhere, has the same commands and keeps its results.
-shell.prefix(f"export WORKFLOW={shlex.quote(str(Path(workflow.basedir).parent))}; ")
+_PLACES = {
+    "WORKFLOW": Path(workflow.basedir).parent,
+    "EMBEDDED": _PLATFORM.get("embedded"),
+    "CHECKOUT": _PROCESSING.get("checkout"),
+    "GIT_CONFIG": _PROCESSING.get("git_config"),
+}
+shell.prefix(
+    "".join(
+        f"{name}={shlex.quote(str(path))}; " for name, path in _PLACES.items() if path
+    )
+)
+
+
+def place(name, variable):
+    """`--name "$VARIABLE"` for a path of this machine; nothing where there is none."""
+    return f'--{name} "${variable}"' if _PLACES[variable] else ""
 
 
 def option(name, value):
@@ -16,7 +33,5 @@ def option(name, value):
 
 def platform_options():
     """Options that name an embedded platform; any other is named by the environment alone."""
-    platform = config.get("platform") or {}
-    embedded = option("embedded", platform.get("embedded"))
-    create = option("create-names", bool(platform.get("create_names")))
-    return f"{embedded} {create}".strip()
+    create = option("create-names", bool(_PLATFORM.get("create_names")))
+    return f"{place('embedded', 'EMBEDDED')} {create}".strip()

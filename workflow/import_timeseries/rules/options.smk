@@ -4,7 +4,7 @@ import json
 def names_options():
     """With a processing repository its own code decides on names, else the platform does."""
     if processing:
-        return option("definitions", processing["checkout"])
+        return place("definitions", "CHECKOUT")
     return f"--platform {platform_options()}"
 
 

@@ -14,11 +14,11 @@ rule process:
     conda:
         processing.get("environment", "../../../envs/modules.yaml")
     params:
-        checkout=option("checkout", processing.get("checkout")),
+        checkout=place("checkout", "CHECKOUT"),
         repository=option("repository", processing.get("repository")),
         commit=option("commit", processing.get("commit")),
         entry=option("entry", processing.get("entry")),
-        git=option("git-config", processing.get("git_config")),
+        git=place("git-config", "GIT_CONFIG"),
         modules=modules_option(),
         listed=params["problems_listed"],
     shell:

@@ -1,0 +1,1 @@
+"""Commands that talk to a service elsewhere; they need nothing of it but its address."""

@@ -1,0 +1,82 @@
+"""The row of a job, made from its directory: when it is submitted, and when its row was lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.jobdir import JobDirectory
+from runner.jobtype import JobType
+from runner.profile import Profile
+from webapp.models import Job
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Where a job runs and what it takes there: `mem_mb` in MB."""
+
+    pool: str = "default"
+    cores: int = 1
+    mem_mb: int = 0
+
+    @classmethod
+    def of(cls, profile: Profile | None, job_type: JobType | None) -> Needs:
+        """Give what profile and job type say, the profile first; either may be gone by now."""
+        resources = job_type.resources if job_type else {}
+        limits = {**resources, **(profile.limits if profile else {})}
+        return cls(
+            pool=profile.pool if profile else cls.pool,
+            cores=limits.get("cores") or cls.cores,
+            mem_mb=limits.get("mem_mb") or cls.mem_mb,
+        )
+
+
+def new_row(home: Path, directory: JobDirectory, needs: Needs) -> Job:
+    """Make the row that a job has before any of its events is taken over.
+
+    Parameters
+    ----------
+    home : Path
+        The home folder.
+    directory : JobDirectory
+        In its place, or still a draft.
+    needs : Needs
+        What its profile and job type say.
+
+    Raises
+    ------
+    KeyError, TypeError
+        If ``job.yaml`` lacks something.
+    StopIteration
+        If there is no event.
+    """
+    config = directory.config
+    queue: dict[str, Any] = config.get("queue") or {}
+    place = directory.path.with_name(directory.id)
+    return Job(
+        id=directory.id,
+        type=directory.type,
+        version=config["release"]["label"],
+        digest=config["release"]["digest"],
+        instance=config["instance"],
+        profile=config["profile"],
+        pool=needs.pool,
+        user=config["submitted"]["by"],
+        parent=queue.get("parent"),
+        directory=place.relative_to(home).as_posix(),
+        status="queued",
+        priority=queue.get("priority", 0),
+        tags=list(queue.get("tags", ())),
+        cores=needs.cores,
+        mem_mb=needs.mem_mb,
+        submitted=next(directory.events.read())["time"],
+        events_seen=0,
+        events_offset=0,
+        fence=0,
+        attempt=0,
+        interruptions=0,
+        pinned=False,
+        stop_requested=False,
+        next_options={},
+    )
