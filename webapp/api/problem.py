@@ -104,7 +104,7 @@ def problems_of(error: ValidationError, place: str = "body") -> list[dict[str, s
     """Give a problem for each wrong field; those outside of the body say ``in``."""
     found = []
     for single in error.errors(include_url=False, include_context=False, include_input=False):
-        message = _WORDS.get(single["type"], single["msg"])
+        message = _WORDS.get(single["type"], single["msg"]).removeprefix("Value error, ")
         problem = {"pointer": pointer(single["loc"]), "message": message}
         found.append(problem if place == "body" else {**problem, "in": place})
     return found

@@ -111,10 +111,13 @@ def _job(page: Page, data: dict[str, Any], link: str | None, titles: Mapping[str
     if data["stages"]:
         rows = [(titles.get(s["stage"], s["stage"]), _took(s)) for s in data["stages"]]
         page.table("Stages", rows)
-    facts = [("Instance", job["instance"]), ("Submitted", f"{job['submitted']} by {job['user']}")]
+    facts = [
+        ("Instance", job["instance"]),
+        ("Submitted", f"{_when(job['submitted'])} by {job['user']}"),
+    ]
     if job["tags"]:
         facts.append(("Tags", ", ".join(job["tags"])))
-    page.table("The job", [*facts, ("Version", job["version"]), ("Ended", job["finished"] or "")])
+    page.table("The job", [*facts, ("Version", job["version"]), ("Ended", _when(job["finished"]))])
     if link:
         page.link(link.replace("{id}", quote(job["id"], safe="")))
     return f"{title} {job['id']}: {status}"
@@ -159,3 +162,7 @@ def _one_line(text: str) -> str:
     """Give a text that can be a header: no line of its own making."""
     kept = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(kept.split())[:_LONGEST_SUBJECT]
+
+
+def _when(time: str | None) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M} UTC" if time else ""
