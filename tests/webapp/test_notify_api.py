@@ -10,8 +10,6 @@ from sqlalchemy import select
 from tests.webapp.writing import Api, at
 from webapp.models import Delivery
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 @pytest.fixture
 def told(api: Api) -> str:
