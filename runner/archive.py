@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from runner.errors import JobRunnerError, UnsafePath
 
@@ -101,8 +101,9 @@ def unpack(source: BinaryIO, target: Path, prefix: str) -> None:
     """
     target.mkdir(parents=True)
     links, folders = [], []
+    counted = _Counted(source)
     try:
-        with tarfile.open(fileobj=source, mode="r|", errorlevel=1) as archive:
+        with tarfile.open(fileobj=cast(BinaryIO, counted), mode="r|", errorlevel=1) as archive:
             for info in archive:
                 path = _place(info, target, prefix)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +117,10 @@ def unpack(source: BinaryIO, target: Path, prefix: str) -> None:
                     _write(archive, info, path)
                 if not info.isdir():
                     _stamp(path, info)
+            counted.drain()
+            # tarfile takes the end of the file for that of the tar: a file may be missing then
+            if counted.size < archive.offset + len(_END):
+                raise BrokenArchive("The archive ends too early.")
     except (tarfile.TarError, EOFError) as error:
         raise BrokenArchive(f"The archive ends too early, or is none: {error}.") from error
     for path in links:
@@ -123,6 +128,23 @@ def unpack(source: BinaryIO, target: Path, prefix: str) -> None:
             raise UnsafePath(f"{path.name!r} in the archive is a link that leads out of it.")
     for path, info in reversed(folders):
         _stamp(path, info)
+
+
+class _Counted:
+    """What tarfile needs of a stream, and how much of it was read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        self.size += len(piece)
+        return piece
+
+    def drain(self) -> None:
+        while self.read(_CHUNK):
+            pass
 
 
 def _packable(path: Path, top: Path) -> bool:

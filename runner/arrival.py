@@ -105,6 +105,9 @@ def settle(home: Home, job: JobDirectory, source: str) -> list[Missing]:
     if used and "platform" in needs:
         _credentials(used, missing)
     config["platform"] = _platform(home, config.get("platform") or {}, used, needs, missing)
+    if config["platform"].get("layers"):
+        store = _layer_store(home, config, used)
+        config["platform"] = {**config["platform"], "layers": store}
     if config.get("processing"):
         config["processing"] = _processing(home, config["processing"], missing)
     _environments(used, missing)
@@ -162,6 +165,13 @@ def _platform(
         )
         missing.append(Missing("platform", text))
     return {**had, "embedded": path}
+
+
+def _layer_store(home: Home, config: dict[str, Any], used: Profile | None) -> str:
+    """Give the folder of map layers of this home."""
+    instance = str(config.get("instance", "default"))
+    known = used.platform_config(home.path, instance) if used else {}
+    return str(known.get("layers") or home.path / "layers" / instance)
 
 
 def _processing(home: Home, had: dict[str, Any], missing: list[Missing]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import command, leader, outcome, processes, record
+from runner import command, leader, outcome, processes, record, sub_jobs
 from runner.command import RunOptions
 from runner.errors import JobBusy
 from runner.events import Event
@@ -110,8 +110,9 @@ class Attempt:
             _release_snakemake_lock(job, job_type)
             number = len(list(job.attempts.glob("*.json"))) + 1
             job.logs.mkdir(exist_ok=True)
-            for stale in job.logs.glob("*.error.json"):
-                stale.unlink()
+            for folder in (job, *sub_jobs.directories(job)):
+                for stale in folder.logs.glob("*.error.json"):
+                    stale.unlink()
             events = job.path / "events.jsonl"
             argv = command.arguments(
                 job, job_type, options, events=events, attempt=number, conda_prefix=conda_prefix

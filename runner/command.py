@@ -32,6 +32,8 @@ class RunOptions:
         Stage to run again even if nothing changed, with everything that depends on it.
     only : bool
         With `stage`: run that stage alone.
+    sub_job : str or None
+        Run this sub-job alone, and what it needs; `until` and `stage` are stages of it.
     plain : bool
         Start the ``snakemake`` command instead of a fork of the warm process.
     runtime : float or None
@@ -44,6 +46,7 @@ class RunOptions:
     until: str | None = None
     stage: str | None = None
     only: bool = False
+    sub_job: str | None = None
     plain: bool = False
     runtime: float | None = None
     mem_mb: int | None = None
@@ -71,7 +74,8 @@ def arguments(
     conda_prefix : Path or None
         Where environments are linked; None runs the rules without environments.
     """
-    argv = ["--snakefile", str(job_type.snakefile), "--directory", str(job.path)]
+    argv = _targets(options)
+    argv += ["--snakefile", str(job_type.snakefile), "--directory", str(job.path)]
     argv += ["--configfile", str(job.path / "job.yaml"), "--cores", str(options.cores)]
     argv += ["--rerun-incomplete", "--nocolor", "--show-failed-logs"]
     # not software-env: Snakemake counts the place of an environment as part of it, and what it is
@@ -88,12 +92,18 @@ def arguments(
     for stage in job_type.stages:
         for name, value in stage.resources.items():
             argv += ["--set-resources", f"{stage.name}:{name}={value}"]
+    part = job_type.sub_job(options.sub_job) if options.sub_job else None
     if options.stage is not None:
-        argv += ["--forcerun", options.stage]
+        argv += ["--forcerun", part.rule(options.stage) if part else options.stage]
     until = options.stage if options.only else options.until
     if until is not None:
-        argv += ["--until", until]
+        argv += ["--until", part.rule(until) if part else until]
     return argv
+
+
+def _targets(options: RunOptions) -> list[str]:
+    """Give what to make, if not everything; an option that takes many words must not follow."""
+    return [f"{options.sub_job}_all"] if options.sub_job else []
 
 
 def warm() -> None:

@@ -57,7 +57,8 @@ class EventLog:
             }
             event |= {"attempt": attempt, "source": source, "kind": kind}
             event |= {key: value for key, value in data.items() if value is not None}
-            line = json.dumps(event, ensure_ascii=False, default=str).encode() + b"\n"
+            text = json.dumps(event, ensure_ascii=False, default=str)
+            line = text.encode(errors="replace") + b"\n"  # half a character becomes "?"
             try:
                 if os.write(descriptor, line) != len(line):
                     raise OSError(28, "No space left on device", str(self.path))

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import sub_jobs
 from runner.errors import NotFound
-from runner.jobdir import JobDirectory
+from runner.jobdir import SUB_JOBS, JobDirectory
 from runner.release import ReleaseStore
 
 
@@ -48,6 +49,11 @@ class Home:
         return self.path / "jobs"
 
     @property
+    def disk(self) -> Path:
+        """Where to ask how much room is left: jobs may lie on a disk of their own."""
+        return self.jobs if self.jobs.is_dir() else self.path
+
+    @property
     def releases(self) -> ReleaseStore:
         """The releases."""
         return ReleaseStore(self.path / "releases")
@@ -72,7 +78,7 @@ class Home:
         return True
 
     def job(self, name: str) -> JobDirectory:
-        """Open a job by its directory or its id.
+        """Open a job, or a sub-job, by its directory or its id.
 
         Raises
         ------
@@ -81,8 +87,16 @@ class Home:
         """
         path = Path(name).expanduser()
         if path.is_dir():
-            return JobDirectory.open(path)
+            return _open(path.absolute())
+        identifier, part = sub_jobs.split(name)
         if "/" not in name:
-            for found in self.jobs.glob(f"*/*/*/{name}"):
-                return JobDirectory.open(found)
+            for found in self.jobs.glob(f"*/*/*/{identifier}"):
+                job = JobDirectory.open(found)
+                return sub_jobs.directory(job, part) if part else job
         raise NotFound(f"There is no job directory {name}, and no job of that id in {self.jobs}.")
+
+
+def _open(path: Path) -> JobDirectory:
+    if path.parent.name == SUB_JOBS and (path.parents[1] / "job.yaml").is_file():
+        return sub_jobs.directory(JobDirectory.open(path.parents[1]), path.name)
+    return JobDirectory.open(path)

@@ -19,9 +19,10 @@ from runner.errors import InvalidInput, NotFound
 from runner.events import EventLog
 from runner.files import inside, read_yaml, sha256, sync, write_yaml
 from runner.inputs import Upload, check_inputs, take
-from runner.jobtype import JobType
+from runner.jobtype import JobType, SubJobType
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SUB_JOBS = "sub_jobs"  # folder of the parts of a composite job
 _FOLDERS = ("input", "work", "results", "logs", "attempts")
 
 
@@ -82,11 +83,16 @@ class JobDirectory:
         The directory.
     config : mapping
         Content of its ``job.yaml``.
+    parent : JobDirectory, optional
+        Of a sub-job: the job that it is a part of.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], parent: JobDirectory | None = None
+    ) -> None:
         self.path = path
         self.config = config
+        self.parent = parent
         self.events = EventLog(path / "events.jsonl")
 
     @property
@@ -98,6 +104,11 @@ class JobDirectory:
     def type(self) -> str:
         """Name of the job type."""
         return str(self.config["type"])
+
+    @property
+    def whole(self) -> JobDirectory:
+        """The directory in which attempts run: its own, of a sub-job that of its parent."""
+        return self.parent or self
 
     @property
     def logs(self) -> Path:
@@ -190,6 +201,16 @@ class JobDirectory:
         """
         return inside(self.path, relative)
 
+    def of_stage(self, stage: str) -> tuple[Path, str]:
+        """Give the folder that has the logs of a stage, and its name there.
+
+        A stage ``meta_check`` of a composite job is the stage ``check`` of its sub-job ``meta``.
+        """
+        for name in self.config.get("sub_jobs") or ():
+            if stage.startswith(f"{name}_"):
+                return self.path / SUB_JOBS / name, stage.removeprefix(f"{name}_")
+        return self.path, stage
+
     def verify_inputs(self) -> None:
         """Compare every input with its checksum.
 
@@ -249,6 +270,8 @@ def _frozen(
     identifier: str, moment: datetime, request: JobRequest, inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
     queue = {"queue": dict(request.queue)} if request.queue else {}
+    sub_jobs = request.type.sub_jobs.values()
+    parts = {"sub_jobs": {part.name: _frozen_part(part) for part in sub_jobs}} if sub_jobs else {}
     return {
         "id": identifier,
         "type": request.type.name,
@@ -261,4 +284,10 @@ def _frozen(
         "platform": dict(request.platform),
         "processing": dict(request.processing) if request.processing else None,
         **queue,
+        **parts,
     }
+
+
+def _frozen_part(part: SubJobType) -> dict[str, Any]:
+    """Say of a sub-job what one must know to see its stages in the job's events."""
+    return {"type": part.type.name, "title": part.title, "stages": part.type.stage_names}

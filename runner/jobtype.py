@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from runner.files import read_yaml
 from runner.retention import Retention
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_SUB_JOB = re.compile(r"[a-z][a-z0-9]{0,29}")  # `<sub-job>_<stage>` has one place to split
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,43 @@ class Stage:
     name: str
     title: str
     resources: Mapping[str, Any] = field(default_factory=dict)
+    sub_job: str | None = None
+
+
+@dataclass(frozen=True)
+class SubJobType:
+    """A part of a composite job type: a job type that it uses as a Snakemake module.
+
+    Attributes
+    ----------
+    name : str
+        Its rules are called ``<name>_<rule>``, and it lives in ``sub_jobs/<name>/``.
+    params : mapping
+        Parameters that the composite type sets itself; they cannot be asked for.
+    """
+
+    name: str
+    title: str
+    type: JobType
+    params: Mapping[str, Any]
+
+    def rule(self, stage: str) -> str:
+        """Give the name that the rule `stage` of its type has in the composite one."""
+        return f"{self.name}_{stage}"
+
+    def stages(self) -> Iterator[Stage]:
+        """Give its stages as stages of the composite job type."""
+        for stage in self.type.stages:
+            title = f"{self.title}: {stage.title}"
+            yield replace(stage, name=self.rule(stage.name), title=title, sub_job=self.name)
+
+    def schema(self) -> dict[str, Any]:
+        """Give the JSON Schema of those of its parameters that can be asked for."""
+        schema = {k: v for k, v in self.type.schema.items() if k not in ("$schema", "title")}
+        offered = schema.get("properties", {})
+        kept = {name: spec for name, spec in offered.items() if name not in self.params}
+        shared = {"$id": f"urn:jobrunner:{self.type.name}"}  # its `#/$defs/…` are its own
+        return {**shared, "title": self.title, "default": {}, **schema, "properties": kept}
 
 
 @dataclass(frozen=True)
@@ -67,6 +105,8 @@ class JobType:
         Defaults: ``cores``, ``mem_mb`` (MB), ``runtime`` (minutes).
     processing : {"no", "optional", "required"}
         Whether a job names a processing repository.
+    sub_jobs : mapping
+        The parts of a composite job type by name; their stages are stages of it, too.
     """
 
     name: str
@@ -81,6 +121,7 @@ class JobType:
     retention: Retention
     needs: tuple[str, ...]
     processing: str
+    sub_jobs: Mapping[str, SubJobType] = field(default_factory=dict)
 
     @property
     def snakefile(self) -> Path:
@@ -115,16 +156,18 @@ class JobType:
     @classmethod
     def _from_mapping(cls, folder: Path, text: Mapping[str, Any]) -> JobType:
         known = {"title", "description", "inputs", "params", "stages", "results", "resources"}
-        known |= {"retention", "needs", "processing"}
+        known |= {"retention", "needs", "processing", "sub_jobs"}
         if unknown := sorted(set(text) - known):
             raise ValueError(f"unknown keys {', '.join(unknown)}")
         schema_file = folder / text.get("params", "params.schema.yaml")
         schema = read_yaml(schema_file)
         jsonschema.Draft202012Validator.check_schema(schema)
-        stages = tuple(
-            Stage(name, spec["title"], spec.get("resources", {}))
-            for name, spec in text["stages"].items()
-        )
+        parts = {name: _sub_job(folder, name, s) for name, s in text.get("sub_jobs", {}).items()}
+        if parts:
+            offered = {name: part.schema() for name, part in parts.items()}
+            schema = {**schema, "properties": {**schema.get("properties", {}), **offered}}
+        own = (Stage(n, s["title"], s.get("resources", {})) for n, s in text["stages"].items())
+        stages = (*(stage for part in parts.values() for stage in part.stages()), *own)
         return cls(
             name=folder.name,
             folder=folder,
@@ -138,6 +181,7 @@ class JobType:
             retention=Retention.parse(text.get("retention")),
             needs=tuple(text.get("needs", ())),
             processing=text.get("processing", "no"),
+            sub_jobs=parts,
         )
 
     def stage(self, name: str) -> Stage:
@@ -153,6 +197,19 @@ class JobType:
                 return stage
         known = ", ".join(self.stage_names)
         raise InvalidRequest(f"{self.name} has no stage {name!r}. Its stages are: {known}.")
+
+    def sub_job(self, name: str) -> SubJobType:
+        """Give the sub-job called `name`.
+
+        Raises
+        ------
+        InvalidRequest
+            If there is none; the message lists those that exist.
+        """
+        if name in self.sub_jobs:
+            return self.sub_jobs[name]
+        known = f"It has: {', '.join(self.sub_jobs)}." if self.sub_jobs else "It has none."
+        raise InvalidRequest(f"{self.name} has no sub-job {name!r}. {known}")
 
     def complete_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Check `params` against the schema and fill in the defaults.
@@ -174,12 +231,25 @@ class JobType:
             lines = "\n".join(f"  {p['pointer']}: {p['message']}" for p in problems)
             hint = f"`jobrunner types {self.name}` lists the parameters."
             raise InvalidRequest(f"Wrong parameters:\n{lines}\n{hint}", problems)
-        defaults = {
-            name: spec["default"]
-            for name, spec in self.schema.get("properties", {}).items()
-            if "default" in spec
-        }
-        return {**defaults, **params}
+        complete = _with_defaults(self.schema, params)
+        for name, part in self.sub_jobs.items():
+            complete[name] = {**_with_defaults(part.type.schema, complete[name]), **part.params}
+        return complete
+
+
+def _with_defaults(schema: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    defaults = {name: spec["default"] for name, spec in properties.items() if "default" in spec}
+    return {**defaults, **params}
+
+
+def _sub_job(folder: Path, name: str, spec: Mapping[str, Any]) -> SubJobType:
+    if not _SUB_JOB.fullmatch(name):
+        raise ValueError(f"the sub-job {name!r} must be named with small letters and digits")
+    used = JobType.load(folder.parent / spec["type"])
+    if used.sub_jobs:
+        raise ValueError(f"the sub-job {name} is of a composite type, {used.name}")
+    return SubJobType(name, spec.get("title", used.title), used, spec.get("params", {}))
 
 
 def _input(name: str, spec: Mapping[str, Any]) -> InputSpec:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import environments, profile, redact, reference, release
+from runner import environments, profile, redact, reference, release, sub_jobs
 from runner.attempt import Attempt
 from runner.command import RunOptions
 from runner.errors import InvalidRequest, NotFound
@@ -21,11 +21,11 @@ from runner.inputs import Upload, check_inputs
 from runner.jobdir import JobDirectory, JobRequest
 from runner.jobtype import JobType
 from runner.processing import PinnedProcessing, pin
-from runner.profile import DSN_VARIABLE, Profile
+from runner.profile import DSN_VARIABLE, PUBLISH_VARIABLE, Profile
 from runner.standby import Standby
 
 # Of the caller's environment these would change what a rule does.
-_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", DSN_VARIABLE)
+_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", DSN_VARIABLE, PUBLISH_VARIABLE)
 # These have credentials of the service, which are nothing for a rule; others, to which a file of
 # the configuration refers, likewise.
 _SECRET = ("JOBRUNNER_MAIL", "JOBRUNNER_DATABASE_URL", "JOBRUNNER_REDIS_URL", "JOBRUNNER_TOKEN")
@@ -84,14 +84,16 @@ class Prepared:
             environment={**variables, **credentials},
             conda_prefix=prefix,
             creation=_creation(mode, prefix),
-            secrets=redact.secrets_of(credentials.get(DSN_VARIABLE)),
+            secrets=redact.secrets_in(credentials),
             standby=standby,
         )
 
     def options(self, **given: Any) -> RunOptions:
         """Give run options with the default number of cores; checks the names of stages."""
+        part = given.get("sub_job")
+        job_type = self.job_type.sub_job(part).type if part else self.job_type
         for name in filter(None, (given.get("until"), given.get("stage"))):
-            self.job_type.stage(name)
+            job_type.stage(name)
         given["cores"] = given.get("cores") or self.limit("cores") or os.cpu_count()
         return RunOptions(**given)
 
@@ -191,13 +193,14 @@ def draft(
         release=release.as_config(chosen),
         inputs=inputs,
         params=complete,
-        platform=used.platform_config(home.path),
+        platform=used.platform_config(home.path, submitted.get("instance", "default")),
         processing=pinned.as_config() if pinned else None,
         profile=profile_name,
         **submitted,
     )
     with room_on_disk(home.path):
         job = JobDirectory.draft(jobs or home.jobs, request)
+        sub_jobs.sync(job)
     for warning in warnings:
         job.events.append("note", source="runner", message=warning)
     return Prepared(job, job_type, used, home, tuple(warnings))

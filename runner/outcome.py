@@ -38,7 +38,8 @@ def find_error(job: JobDirectory, events: Iterable[Event]) -> dict[str, Any]:
         elif event["kind"] == "log" and event.get("level") == "error":
             said.append(event)
     if failed:
-        return _of_stage(job, failed)
+        folder, stage = job.of_stage(failed)
+        return {**of_stage(folder, stage, seen_from=job.path), "stage": failed}
     return _of_workflow(job, said)
 
 
@@ -51,16 +52,28 @@ def time_limit(minutes: float) -> dict[str, Any]:
     return {"code": "time_limit", "message": message, "stage": None, "problems": []}
 
 
-def _of_stage(job: JobDirectory, stage: str) -> dict[str, Any]:
+def of_stage(folder: Path, stage: str, *, seen_from: Path | None = None) -> dict[str, Any]:
+    """Give the error object of a failed stage, from what lies in the folder of its job.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the job, or of the sub-job, that has the stage.
+    stage : str
+        Its name there.
+    seen_from : Path, optional
+        The folder that paths in the message start in; `folder` itself by default.
+    """
     try:
-        document = json.loads((job.logs / f"{stage}.error.json").read_text(encoding="utf-8"))
+        document = json.loads((folder / "logs" / f"{stage}.error.json").read_text(encoding="utf-8"))
         return {"problems": [], **document, "stage": stage}
     except (OSError, ValueError):
         pass
-    if _disk_is_full(job.path):
+    if _disk_is_full(folder):
         return _disk_full(stage)
-    tail = _tail(job.logs / f"{stage}.log")
-    message = f"Stage {stage} failed. The end of its log (logs/{stage}.log):\n{tail}"
+    log = folder / "logs" / f"{stage}.log"
+    tail, shown = _tail(log), log.relative_to(seen_from or folder)
+    message = f"Stage {stage} failed. The end of its log ({shown}):\n{tail}"
     if not tail:
         message = f"Stage {stage} failed without a word in its log; see logs/job.log."
     return {"code": "stage_failed", "message": message, "stage": stage, "problems": []}

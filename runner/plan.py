@@ -10,6 +10,7 @@ from runner import command
 from runner.command import RunOptions
 from runner.errors import JobRunnerError
 from runner.events import EventLog
+from runner.jobtype import JobType
 from runner.launch import Prepared
 
 
@@ -56,15 +57,23 @@ def plan(prepared: Prepared, options: RunOptions) -> list[PlannedStage]:
         reasons = {
             event["stage"]: event.get("reason") or "" for event in events.read() if "stage" in event
         }
-    names = prepared.job_type.stage_names
-    last = options.stage if options.only else options.until
-    asked = names[: names.index(last) + 1] if last else names
+    asked = _asked(prepared.job_type, options)
     return [
         PlannedStage(
             stage.name, stage.title, stage.name in reasons, _why(stage.name, reasons, asked)
         )
         for stage in prepared.job_type.stages
     ]
+
+
+def _asked(job_type: JobType, options: RunOptions) -> list[str]:
+    """Give the names of the stages that are not left out by the options."""
+    part = job_type.sub_job(options.sub_job) if options.sub_job else None
+    names = [stage.name for stage in part.stages()] if part else job_type.stage_names
+    last = options.stage if options.only else options.until
+    if last is None:
+        return names
+    return names[: names.index(part.rule(last) if part else last) + 1]
 
 
 def _why(name: str, reasons: dict[str, str], asked: list[str]) -> str:

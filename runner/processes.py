@@ -18,6 +18,23 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def namespace() -> str:
+    """Give the kernel's name of the space that pids count in: each container has its own."""
+    return os.readlink("/proc/self/ns/pid")
+
+
+def lives_since(pid: int, moment: float) -> bool:
+    """Tell whether a process lives that is older than `moment`, in seconds since 1970.
+
+    A younger one of that number is another: numbers are given again.
+    """
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() <= moment and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def survivors(mark: str) -> Iterator[psutil.Process]:
     """Give this machine's processes that carry the mark of an attempt in their environment.
 

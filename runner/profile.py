@@ -15,6 +15,7 @@ from runner.errors import InvalidConfiguration, NotFound
 from runner.files import read_yaml, safe_label
 
 DSN_VARIABLE = "JOBRUNNER_PLATFORM_DSN"
+PUBLISH_VARIABLE = "JOBRUNNER_PUBLISH_OPTIONS"
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,12 @@ class Profile:
         Reference to the platform's address: ``env:NAME`` or ``file:PATH``.
     embedded : str or None
         SQLite file of an embedded platform, relative to the home folder.
+    publish : str or None
+        Reference to the options, with credentials, of places where results are published (JSON).
     create_names : bool
         Whether unknown regions and units are created.
+    layers : str
+        Folder of map layers, relative to the home folder; ``{instance}`` in it is the instance.
     executor : str
         ``local``.
     pool : str
@@ -43,30 +48,36 @@ class Profile:
     title: str
     dsn: str | None
     embedded: str | None
+    publish: str | None
     create_names: bool
+    layers: str
     executor: str
     pool: str
     environments: str
     limits: Mapping[str, Any]
 
-    def platform_config(self, home: Path) -> dict[str, Any]:
-        """Give what a job directory may know of the platform: no credential."""
-        if self.embedded is None:
-            return {"create_names": self.create_names}
-        return {"embedded": str(home / self.embedded), "create_names": self.create_names}
+    def platform_config(self, home: Path, instance: str = "default") -> dict[str, Any]:
+        """Give what a job of an instance may know of the platform: no credential."""
+        layers = str(home / self.layers.replace("{instance}", instance))
+        known: dict[str, Any] = {"create_names": self.create_names, "layers": layers}
+        return known if self.embedded is None else {"embedded": str(home / self.embedded), **known}
 
     def credentials(self) -> dict[str, str]:
-        """Give the environment variables that carry the platform's address to the rules.
+        """Give the environment variables that carry addresses and passwords to the rules.
 
         Raises
         ------
         InvalidConfiguration
-            If the address that the profile refers to is not there.
+            If something that the profile refers to is not there.
         """
-        if self.dsn is None:
-            return {}
-        who = f"Profile {self.name} takes the platform's address from"
-        return {DSN_VARIABLE: reference.read(self.dsn, who)}
+        found = {}
+        if self.dsn is not None:
+            who = f"Profile {self.name} takes the platform's address from"
+            found[DSN_VARIABLE] = reference.read(self.dsn, who)
+        if self.publish is not None:
+            who = f"Profile {self.name} takes its publish options from"
+            found[PUBLISH_VARIABLE] = reference.read(self.publish, who)
+        return found
 
 
 def load(name: str, home: Path) -> Profile:
@@ -104,7 +115,9 @@ def _parse(name: str, path: Path) -> Profile:
         title=text.get("title", name),
         dsn=platform.get("dsn"),
         embedded=platform.get("embedded"),
+        publish=text.get("publish"),
         create_names=platform.get("create_names", False),
+        layers=platform.get("layers", "layers/{instance}"),
         executor=text.get("executor", "local"),
         pool=text.get("pool", "default"),
         environments=text.get("environments", "auto"),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
+
+from runner.profile import DSN_VARIABLE, PUBLISH_VARIABLE
+
+_SECRET = re.compile(r"(?i)pass|secret|token|sas|connection_string|(^|_)key$")
+_PIECE = 2**20  # bytes that are read at once, of a log that may be of any size
 
 
 def secrets_of(dsn: str | None) -> tuple[str, ...]:
@@ -16,6 +24,23 @@ def secrets_of(dsn: str | None) -> tuple[str, ...]:
     if not password:
         return ()
     return tuple(sorted({dsn, password, unquote(password)}, key=len, reverse=True))
+
+
+def secrets_in(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Give what must appear nowhere of the variables that `Profile.credentials` gives."""
+    found = [*secrets_of(variables.get(DSN_VARIABLE)), variables.get(PUBLISH_VARIABLE, "")]
+    with suppress(ValueError):  # the stage that uses them says that they are wrong
+        found += _words(json.loads(found[-1] or "{}"))
+    return tuple(sorted({word for word in found if len(word) > 3}, key=len, reverse=True))
+
+
+def _words(options: object, name: str = "") -> Iterator[str]:
+    """Give the texts among options whose names say that they are secret."""
+    if isinstance(options, Mapping):
+        for key, value in options.items():
+            yield from _words(value, str(key))
+    elif isinstance(options, str) and _SECRET.search(name):
+        yield options
 
 
 def mask(text: bytes, secrets: Iterable[str]) -> bytes:
@@ -30,14 +55,29 @@ def redact_logs(job: Path, secrets: Iterable[str]) -> None:
 
     Scripts mask what they print; this is for libraries that write past them.
     """
-    masks = tuple(secrets)
+    masks = tuple(secret.encode() for secret in secrets)
     if not masks:
         return
-    for path in [*job.glob("logs/**/*"), *job.glob(".snakemake/log/*"), job / "events.jsonl"]:
-        if path.is_file():
-            text = path.read_bytes()
-            if (masked := mask(text, masks)) != text:
-                path.write_bytes(masked)
+    kinds = ("logs/**/*", "sub_jobs/*/logs/**/*", ".snakemake/log/*", "events.jsonl")
+    for path in (found for kind in (*kinds, "sub_jobs/*/events.jsonl") for found in job.glob(kind)):
+        if path.is_file() and (places := list(_places(path, masks))):
+            with path.open("r+b") as stream:  # only stars: somebody may append meanwhile
+                for start, length in places:
+                    stream.seek(start)
+                    stream.write(b"*" * length)
+
+
+def _places(path: Path, secrets: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Give where secrets stand in a file of any size, and how long they are."""
+    margin = max(map(len, secrets)) - 1
+    start = 0
+    with path.open("rb") as stream:
+        while text := stream.read(_PIECE + margin):
+            for secret in secrets:
+                for match in re.finditer(re.escape(secret), text):
+                    yield start + match.start(), len(secret)
+            start += _PIECE
+            stream.seek(start)
 
 
 class MaskedFile:

@@ -10,7 +10,8 @@ from pathlib import Path
 from runner.errors import InvalidConfiguration
 
 PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"
-_NAMED = re.compile(r"(?m)^[^#\n]*?\benv:([A-Za-z_][A-Za-z0-9_]*)")
+_COMMENT = re.compile(r"(?m)(^|\s)#.*$")
+_NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def is_reference(text: str) -> bool:
@@ -58,7 +59,8 @@ def variables_in(folders: Iterable[Path]) -> set[str]:
     for folder in folders:
         for path in folder.glob("*.yaml"):
             try:
-                found.update(_NAMED.findall(path.read_text(encoding="utf-8", errors="replace")))
+                text = path.read_text(encoding="utf-8", errors="replace")
             except OSError:  # removed meanwhile
                 continue
+            found.update(_NAMED.findall(_COMMENT.sub("", text)))
     return found

@@ -38,10 +38,12 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Open nothing yet: the handler runs in a thread of its own."""
         from runner.events import EventLog
+        from runner.sub_job_log import SubJobLogs
 
         settings = self.settings
         assert isinstance(settings, LogHandlerSettings)
         self.log = EventLog(Path(settings.events)) if settings.events else None
+        self.parts = SubJobLogs(Path(settings.events).parent if settings.events else Path())
         self.stages = set(filter(None, (settings.stages or "").split(",")))
         self.rules: dict[int, str] = {}
         self.expected: Counter[str] = Counter()
@@ -64,10 +66,8 @@ class LogHandler(LogHandlerBase):
     def _write(self, record: dict[str, Any], kind: str, **data: Any) -> None:
         assert self.log is not None
         assert isinstance(self.settings, LogHandlerSettings)
-        time = datetime.fromtimestamp(record["created"], UTC).isoformat(timespec="milliseconds")
         attempt = self.settings.attempt
-        time = time.replace("+00:00", "Z")
-        self.log.append(kind, source="snakemake", attempt=attempt, time=time, **data)
+        self.log.append(kind, source="snakemake", attempt=attempt, time=_time(record), **data)
 
     def _on_run_info(self, record: dict[str, Any]) -> None:
         counts = dict(record.get("stats") or {})
@@ -79,6 +79,8 @@ class LogHandler(LogHandlerBase):
     def _on_job_info(self, record: dict[str, Any]) -> None:
         rule = record["rule_name"]
         self.rules[record["jobid"]] = rule
+        logs = [str(log) for log in record.get("log") or ()]
+        self.parts.started(record["jobid"], logs, f"[{_time(record)}] {rule} started")
         if rule in self.stages:
             reason = str(record.get("reason") or "") or None
             self._write(record, "stage", stage=rule, status="running", reason=reason)
@@ -86,11 +88,13 @@ class LogHandler(LogHandlerBase):
     def _on_job_finished(self, record: dict[str, Any]) -> None:
         rule = self.rules.get(record["job_id"], "")
         self.finished[rule] += 1
+        self.parts.ended(record["job_id"], f"[{_time(record)}] {rule} finished")
         if rule in self.stages and self.finished[rule] >= self.expected[rule]:
             self._write(record, "stage", stage=rule, status="succeeded")
 
     def _on_job_error(self, record: dict[str, Any]) -> None:
         rule = self.rules.get(record["jobid"], "")
+        self.parts.ended(record["jobid"], f"[{_time(record)}] {rule} failed")
         if rule in self.stages:
             self._write(record, "stage", stage=rule, status="failed")
 
@@ -106,11 +110,10 @@ class LogHandler(LogHandlerBase):
         self._write(record, "progress", done=record["done"], total=record["total"])
 
     def _on_error(self, record: dict[str, Any]) -> None:
-        from runner.profile import DSN_VARIABLE
-        from runner.redact import mask, secrets_of
+        from runner.redact import mask, secrets_in
 
         name, text = record.get("exception"), str(record.get("msg") or "")
-        text = mask(text.encode(), secrets_of(os.environ.get(DSN_VARIABLE))).decode()
+        text = mask(text.encode(), secrets_in(os.environ)).decode()
         self._write(record, "log", level="error", name=name, message=text)
 
     @property
@@ -137,3 +140,8 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """Whether it wants the rule graph: no."""
         return False
+
+
+def _time(record: dict[str, Any]) -> str:
+    time = datetime.fromtimestamp(record["created"], UTC).isoformat(timespec="milliseconds")
+    return time.replace("+00:00", "Z")

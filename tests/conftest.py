@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("JOBRUNNER_HOME", None)
     os.environ.pop("JOBRUNNER_PLATFORM_DSN", None)
     os.environ["JOBRUNNER_ENVS"] = str(ENVIRONMENTS)
+    os.environ["JOBRUNNER_PLATFORM_WAIT"] = "0"  # a platform that is away stays so
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from runner.files import now
 from webapp import pools
 from webapp.instances import Instance
-from webapp.models import Job
+from webapp.models import Job, is_whole
 from webapp.pools import PoolRoom
 from webapp.service import Service
 
@@ -23,13 +23,13 @@ class Waiting:
 
     Attributes
     ----------
-    position : int
-        1 for the job that is next in its pool.
+    position : int or None
+        1 for the job that is next in its pool; None where it is not the queue that it waits for.
     code, message : str
         Why it has not started yet, for a program and for a person.
     """
 
-    position: int
+    position: int | None
     code: str
     message: str
 
@@ -103,7 +103,7 @@ def _in_order(pool: str) -> Select[tuple[Job]]:
 
 
 def _waiting(pool: str) -> tuple[ColumnElement[bool], ...]:
-    return Job.pool == pool, Job.status == "queued", Job.admitted.is_(None)
+    return Job.pool == pool, Job.status == "queued", Job.admitted.is_(None), is_whole()
 
 
 def _below_limits(instances: Mapping[str, Instance], load: _Load) -> list[ColumnElement[bool]]:
@@ -128,10 +128,16 @@ def _load(session: Session) -> _Load:
 def waiting(session: Session, service: Service, job: Job) -> Waiting | None:
     """Tell where a job stands in the queue; None if it does not wait.
 
-    Position counts the jobs of its pool that come before it, whether they may start or not.
+    Position counts the jobs of its pool that come before it, whether they may start or not. A
+    sub-job waits with its parent, and then for what comes before it in that.
     """
     if job.status != "queued":
         return None
+    if job.parent is not None:
+        whole = session.get(Job, job.parent)
+        text = f"It begins when what comes before it in job {job.parent} is done."
+        found = waiting(session, service, whole) if whole else None
+        return found or Waiting(None, "sub_jobs_before", text)
     if job.admitted is not None:
         return Waiting(1, "starting", "It has a slot and is about to start.")
     ahead = or_(Job.priority > job.priority, and_(Job.priority == job.priority, Job.id < job.id))

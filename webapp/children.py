@@ -173,6 +173,7 @@ class Signals:
         signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # an older program may `keep` them
 
     def fileno(self) -> int:
         """Give a file descriptor that can be read once a signal has come."""
@@ -188,6 +189,15 @@ class Signals:
             return list(self._ours.recv(4096))
         return []
 
+    def keep(self) -> None:
+        """Keep what tells this process to end for the program that takes its place.
+
+        SIGHUP is not: what it asks for is being done.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        for number in set(self.take()) - {signal.SIGHUP, signal.SIGCHLD}:
+            os.kill(os.getpid(), number)
+
 
 class Terminal:
     """Tells whether SIGHUP is a person's, who wants something renewed, or that of a lost terminal.
@@ -202,6 +212,10 @@ class Terminal:
     def is_gone(self) -> bool:
         """Tell whether there was one, and it is there no longer."""
         return self._had and not _has_terminal()
+
+    def hand_on(self) -> None:
+        """Let the program that takes our place find SIGHUP as we did."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL if self._had else signal.SIG_IGN)
 
 
 def spawn(argv: Sequence[str], *, death: signal.Signals, output: int | None = None) -> int:

@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import CursorResult, Select, delete, select
+from sqlalchemy.orm import aliased
 
 from runner import leader, record
 from runner.errors import JobBusy, JobRunnerError, NotFound
@@ -24,7 +25,7 @@ from runner.jobdir import draft_of
 from webapp import alerts, jobs, pools, retention, supervisor
 from webapp.admission import admit
 from webapp.lease import lease
-from webapp.models import OPEN, Idempotency, Job, Worker
+from webapp.models import OPEN, Idempotency, Job, Worker, is_whole
 from webapp.queue import QueueAway
 from webapp.service import Service
 
@@ -99,9 +100,13 @@ def reconcile(service: Service, *, thorough: bool = True) -> Report:
     report = Report(taken_over=jobs.settle_notes(service))
     which = Job.status.in_(OPEN) if thorough else Job.admitted.is_not(None)
     with service.db.read() as session:
-        for job in session.scalars(select(Job).where(which).execution_options(yield_per=1000)):
+        query = select(Job).where(which, is_whole())
+        for job in session.scalars(query.execution_options(yield_per=1000)):
             with _tolerance(service, job):
                 _look_at(service, job, report)
+        for job in session.scalars(_with_parts_behind()) if thorough else ():
+            with _tolerance(service, job):
+                report.taken_over += jobs.catch_up_parts(service, job.id) > 0
     report.admitted = admit(service)
     return report
 
@@ -143,6 +148,13 @@ def _look_at(service: Service, job: Job, report: Report) -> None:
         report.interrupted += settle(service, job)
     if job.admitted is not None and job.status == "queued":
         report.put += _put_again(service, job)
+
+
+def _with_parts_behind() -> Select[tuple[Job]]:
+    """Give the jobs that have ended though the rows of their sub-jobs do not say so yet."""
+    part = aliased(Job)
+    behind = select(part.parent).where(part.status.in_(OPEN), part.parent.is_not(None))
+    return select(Job).where(Job.id.in_(behind), Job.status.not_in(OPEN))
 
 
 def _put_again(service: Service, job: Job) -> bool:

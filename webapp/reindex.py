@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from runner import profile
+from runner import profile, sub_jobs
 from runner.errors import InvalidConfiguration, JobRunnerError, NotFound
 from runner.jobdir import JobDirectory, draft_of
 from runner.profile import Profile
 from webapp.catalogue import Catalogue
 from webapp.db import DatabaseAway
 from webapp.jobs import recover
-from webapp.jobs.artifacts import artifacts_of
+from webapp.jobs.artifacts import Found, artifacts_of
 from webapp.jobs.row import Needs
-from webapp.models import ENDED, Artifact, Job
+from webapp.models import ENDED, Artifact, Job, is_whole
 from webapp.service import Service
 
 BATCH = 200  # jobs of a transaction
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], object]
 
 @dataclass
 class Report:
-    """What was found and done.
+    """What was found and done; sub-jobs belong to their job and are not counted by themselves.
 
     Attributes
     ----------
@@ -68,18 +68,18 @@ class Report:
 
 
 class _Known(NamedTuple):
-    """What rows know of a directory; the sizes of its artifacts by path, if the job has ended."""
+    """What rows know of a directory; sizes of artifacts by job and path, if the job has ended."""
 
     seen: int
     offset: int
-    artifacts: dict[str, int] | None
+    artifacts: dict[tuple[str, str], int] | None
 
 
 @dataclass(frozen=True)
 class _Found:
     directory: JobDirectory
     needs: Needs
-    artifacts: list[dict[str, Any]]
+    artifacts: Found
 
 
 def reindex(service: Service, progress: Progress = lambda done, of: None) -> Report:
@@ -130,13 +130,14 @@ def _take(service: Service, sources: _Sources, paths: list[Path], report: Report
 
 def _known(service: Service, ids: list[str]) -> dict[str, _Known]:
     columns = (Job.id, Job.events_seen, Job.events_offset, Job.status)
-    artifacts = (Artifact.job_id, Artifact.path, Artifact.bytes)
-    sizes: dict[str, dict[str, int]] = {}
+    artifacts = select(Artifact.job_id, Artifact.path, Artifact.bytes)
+    sizes: dict[str, dict[tuple[str, str], int]] = {}
     with service.db.read() as session:
-        for job_id, path, size in session.execute(
-            select(*artifacts).where(Artifact.job_id.in_(ids))
-        ):
-            sizes.setdefault(job_id, {})[path] = size
+        of_parts = artifacts.join(Job, Job.id == Artifact.job_id).where(Job.parent.in_(ids))
+        for query in (artifacts.where(Artifact.job_id.in_(ids)), of_parts):
+            for job_id, path, size in session.execute(query):
+                whole, _ = sub_jobs.split(job_id)
+                sizes.setdefault(whole, {})[job_id, path] = size
         rows = session.execute(select(*columns).where(Job.id.in_(ids)))
         return {
             job_id: _Known(seen, offset, sizes.get(job_id, {}) if status in ENDED else None)
@@ -159,6 +160,7 @@ def _read(sources: _Sources, path: Path, report: Report) -> _Found | None:
         )
     if next(directory.events.read(), None) is None:
         raise NotFound("Its events.jsonl is missing or empty: restore it from a backup.")
+    sub_jobs.sync(directory)
     return _Found(directory, sources.needs(directory), artifacts_of(directory))
 
 
@@ -179,9 +181,15 @@ def _update(service: Service, path: Path, known: _Known, report: Report) -> None
 
 
 def _has_other_results(path: Path, known: _Known) -> bool:
-    files = JobDirectory(path, {}).result_files()
-    sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in files}
-    return known.artifacts is not None and sizes != known.artifacts
+    if known.artifacts is None:
+        return False
+    job = JobDirectory.open(path)
+    sizes = {
+        (place.id, file.relative_to(place.path).as_posix()): file.stat().st_size
+        for place in (job, *sub_jobs.directories(job))
+        for file in place.result_files()
+    }
+    return sizes != known.artifacts
 
 
 def _add(service: Service, new: list[_Found], report: Report) -> None:
@@ -215,8 +223,8 @@ def _add_together(service: Service, new: list[_Found], report: Report) -> None:
 def _look_for_lost(service: Service, report: Report) -> None:
     """Tell of rows whose directory is nowhere."""
     with service.db.read() as session:
-        rows = session.scalars(select(Job).order_by(Job.id).execution_options(yield_per=1000))
-        for job in rows:
+        query = select(Job).where(is_whole()).order_by(Job.id)
+        for job in session.scalars(query.execution_options(yield_per=1000)):
             path, known = service.path(job), (job.error or {}).get("code") == "directory_gone"
             if not known and not path.is_dir() and not draft_of(path).is_dir():
                 text = "The database has this job, but its directory is gone. Restore or delete it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import sub_jobs
 from runner.home import Home
 from runner.jobdir import JobDirectory, draft_of
 from webapp.db import Database
@@ -68,13 +69,19 @@ class Service:
             If it is gone.
         """
         path = self.path(job)
-        draft = draft_of(path)
-        return JobDirectory.open(draft if draft.is_dir() else path)
+        if job.parent is not None:
+            return sub_jobs.directory(_open(path.parents[1]), path.name)
+        return _open(path)
 
     def place(self, job: Job) -> JobDirectory:
-        """Open the directory of a job, in its place."""
+        """Open the directory of a job, not of a sub-job, in its place."""
         directory = self.directory(job)
         try:
             return directory.place()
         except FileNotFoundError:  # somebody else has just done it
             return JobDirectory.open(self.path(job))
+
+
+def _open(path: Path) -> JobDirectory:
+    draft = draft_of(path)
+    return JobDirectory.open(draft if draft.is_dir() else path)

@@ -57,7 +57,7 @@ class Figure:
 
 JOBS = Figure(
     "jobrunner_jobs_ended",
-    "Ends of jobs; one that is run again ends again.",
+    "Ends of jobs and sub-jobs; one that is run again ends again.",
     (INSTANCE, "type", "outcome"),
 )
 ATTEMPTS = Figure("jobrunner_attempts", "Attempts that have ended.", (INSTANCE, "type", "outcome"))
@@ -90,6 +90,9 @@ class _Pending:
 def count(session: Session, job: Job, event: Event, *, quietly: bool = False) -> None:
     """Count an event that was just taken over.
 
+    A sub-job is counted as a job of its type, with its stages; but it is its parent that is queued
+    and started, and whose attempts run.
+
     Parameters
     ----------
     session : Session
@@ -104,7 +107,7 @@ def count(session: Session, job: Job, event: Event, *, quietly: bool = False) ->
     """
     if event["kind"] == "status":
         _count_status(session, job, event)
-    elif event["kind"] == "attempt" and event.get("attempt") is not None:
+    elif event["kind"] == "attempt" and event.get("attempt") is not None and job.parent is None:
         if event.get("status") in _OUTCOMES:
             _add(session, ATTEMPTS, (job.instance, job.type, event["status"]))
     elif event["kind"] == "stage" and event.get("source") == "snakemake":  # not what a person says
@@ -114,7 +117,7 @@ def count(session: Session, job: Job, event: Event, *, quietly: bool = False) ->
 def _count_status(session: Session, job: Job, event: Event) -> None:
     if event["status"] in ENDED:
         _add(session, JOBS, (job.instance, job.type, event["status"]))
-    elif event["status"] == "running":
+    elif event["status"] == "running" and job.parent is None:
         waited = _seconds(job.queued, event["time"])
         if waited is not None:
             _add(session, START_SECONDS, (job.pool, job.instance), waited)

@@ -15,6 +15,7 @@ _COMMANDS = (
     look.logs,
     look.files,
     sources.types,
+    sources.new_type,
     sources.publish,
     doctor.doctor,
 )

@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
+from runner import sub_jobs
 from runner.errors import JobRunnerError
+from runner.jobdir import JobDirectory
+from runner.jobtype import JobType, SubJobType
 from runner.launch import Prepared
 from runner.state import JobState
 
@@ -15,13 +18,23 @@ from runner.state import JobState
 def of_job(prepared: Prepared, state: JobState) -> dict[str, Any]:
     """Describe a job: status, stages, error and results."""
     job, job_type = prepared.job, prepared.job_type
+    parts = [_of_part(job, part) for part in job_type.sub_jobs.values()]
+    described = _of_job(job, job_type, state) | {"directory": str(job.path)}
+    return described | {"sub_jobs": parts} if parts else described
+
+
+def _of_part(job: JobDirectory, part: SubJobType) -> dict[str, Any]:
+    directory = sub_jobs.directory(job, part.name)
+    return _of_job(directory, part.type, JobState(part.type, directory.events.read()))
+
+
+def _of_job(job: JobDirectory, job_type: JobType, state: JobState) -> dict[str, Any]:
     artifacts = {artifact.path: artifact.as_dict() for artifact in job.artifacts()}
     return {
         "id": job.id,
         "type": job.type,
         "version": job.config["release"]["label"],
         "status": state.status,
-        "directory": str(job.path),
         "stages": [stage.as_dict() for stage in state.stages.values()],
         "error": state.error,
         "results": {

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from runner import launch, profile
+from runner import launch, profile, sub_jobs
 from runner.cli import document, plugged
 from runner.cli.display import Display, Lines, LiveTable, Silent
 from runner.cli.options import home_option, json_option, request_options
@@ -87,8 +87,9 @@ def rerun(
         _refuse_local({**given, "home": home_folder})
         plugged.load("rerun", plugged.SERVER)(server, job, stage, only, as_json)
         return
-    prepared = reopen(job, home_folder)
-    execute(prepared, prepared.options(stage=stage, only=only, **given), as_json, standby)
+    prepared, part = reopen_whole(job, home_folder)
+    options = prepared.options(stage=stage, only=only, sub_job=part, **given)
+    execute(prepared, options, as_json, standby)
 
 
 @click.command()
@@ -110,8 +111,9 @@ def plan(
     TYPE is a job type, with the options of run, or an existing job: its directory or its id.
     """
     if Home.find(home_folder).has_job(type_name):
-        prepared = reopen(type_name, home_folder)
-        _show_plan(prepared, prepared.options(until=until, stage=stage), as_json)
+        prepared, part = reopen_whole(type_name, home_folder)
+        options = prepared.options(until=until, stage=stage, sub_job=part)
+        _show_plan(prepared, options, as_json)
         return
     with tempfile.TemporaryDirectory(prefix="jobrunner-plan-") as scratch:
         home, stages = Home.find(home_folder), [until, stage]
@@ -128,7 +130,16 @@ def _refuse_local(given: Mapping[str, Any]) -> None:
 def reopen(job: str, home_folder: str | None) -> Prepared:
     """Open an existing job with its release and profile."""
     directory = Home.find(home_folder).job(job)
+    sub_jobs.sync(directory.whole)
     return launch.reopen(Home.of(directory, home_folder), directory)
+
+
+def reopen_whole(job: str, home_folder: str | None) -> tuple[Prepared, str | None]:
+    """Open what runs for a job: of a sub-job its parent, with the sub-job's name."""
+    directory = Home.find(home_folder).job(job)
+    whole = directory.whole
+    name = sub_jobs.split(directory.id)[1] if directory.parent else None
+    return launch.reopen(Home.of(whole, home_folder), whole), name
 
 
 def execute(

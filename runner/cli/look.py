@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,13 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from runner import leader
+from runner import leader, sub_jobs
 from runner.cli import document
 from runner.cli.display import briefly, duration
 from runner.cli.execute import reopen
 from runner.cli.options import home_option, json_option
 from runner.home import Home
 from runner.jobdir import JobDirectory
+from runner.launch import Prepared
 from runner.state import JobState
 
 
@@ -31,7 +33,7 @@ def status(job: str, home_folder: str | None, as_json: bool) -> None:
     prepared = reopen(job, home_folder)
     directory = prepared.job
     state = JobState(prepared.job_type, directory.events.read())
-    if state.status in ("running", "stopping") and not leader.is_alive(directory.path):
+    if state.status in ("running", "stopping") and not leader.is_alive(directory.whole.path):
         state.status = "interrupted"
     if as_json:
         document.show(document.of_job(prepared, state))
@@ -46,11 +48,21 @@ def status(job: str, home_folder: str | None, as_json: bool) -> None:
         why = escape(briefly(stage.reason))
         table.add_row(stage.name, stage.status, duration(stage.seconds), why)
     console.print(table)
+    _show_parts(console, prepared)
     if state.error:
         console.print(state.error["message"], markup=False, highlight=False, soft_wrap=True)
     if state.status == "interrupted":
-        line = f"The attempt was killed. Continue with: jobrunner rerun {directory.path}"
+        line = f"The attempt was killed. Continue with: jobrunner rerun {directory.whole.path}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_parts(console: Console, prepared: Prepared) -> None:
+    """List the sub-jobs; each is shown by its own id like a job."""
+    for part in prepared.job_type.sub_jobs.values():
+        directory = sub_jobs.directory(prepared.job, part.name)
+        state = JobState(part.type, directory.events.read())
+        line = f"Sub-job {directory.id} ({part.type.name}: {part.title}): [bold]{state.status}[/]"
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 @click.command()
@@ -61,10 +73,11 @@ def status(job: str, home_folder: str | None, as_json: bool) -> None:
 def logs(job: str, home_folder: str | None, stage: str | None, follow: bool) -> None:
     """Print the log of JOB, or of one of its stages."""
     directory = Home.find(home_folder).job(job)
-    name = "job"
+    path = directory.logs / "job.log"
     if stage:
-        name = reopen(job, home_folder).job_type.stage(stage).name
-    for text in _text(directory, directory.logs / f"{name}.log", follow):
+        folder, name = directory.of_stage(reopen(job, home_folder).job_type.stage(stage).name)
+        path = folder / "logs" / f"{name}.log"
+    for text in _text(directory, path, follow):
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
 
@@ -75,7 +88,11 @@ def logs(job: str, home_folder: str | None, stage: str | None, follow: bool) -> 
 @home_option
 def files(job: str, home_folder: str | None, as_json: bool) -> None:
     """List the artifacts of JOB with size and checksum."""
-    artifacts = list(Home.find(home_folder).job(job).artifacts())
+    directory = Home.find(home_folder).job(job)
+    artifacts = list(directory.artifacts())
+    for part in sub_jobs.directories(directory):
+        folder = part.path.relative_to(directory.path)
+        artifacts += [replace(a, path=f"{folder}/{a.path}") for a in part.artifacts()]
     if as_json:
         document.show([artifact.as_dict() for artifact in artifacts])
         return
@@ -86,7 +103,7 @@ def files(job: str, home_folder: str | None, as_json: bool) -> None:
 def _text(job: JobDirectory, path: Path, follow: bool, interval: float = 0.2) -> Iterator[bytes]:
     position = 0
     while True:
-        last = not (follow and leader.is_alive(job.path))
+        last = not (follow and leader.is_alive(job.whole.path))
         if path.is_file():
             with path.open("rb") as stream:
                 if stream.seek(0, 2) < position:  # a rerun began the log anew

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from runner import checking, layout
 from runner.cli import document
 from runner.cli.options import home_option, json_option
 from runner.home import Home
@@ -19,12 +23,25 @@ from runner.release import Release
 @click.command()
 @click.argument("type_name", metavar="[TYPE]", required=False)
 @click.option("--version", metavar="LABEL", help="Release to look at [default: the newest].")
+@click.option(
+    "--check", is_flag=True, help="TYPE is a folder: check the job types in it [default: here]."
+)
 @json_option
 @home_option
 def types(
-    type_name: str | None, version: str | None, home_folder: str | None, as_json: bool
+    type_name: str | None,
+    version: str | None,
+    check: bool,
+    home_folder: str | None,
+    as_json: bool,
 ) -> None:
-    """List the job types, or the inputs, parameters, stages and versions of one."""
+    """List the job types, or the inputs, parameters, stages and versions of one.
+
+    With --check, say all that is wrong with job types that are being written.
+    """
+    if check:
+        _check(Path(type_name or "."), as_json)
+        return
     releases = Home.find(home_folder).releases
     releases.publish_shipped()
     if type_name is None:
@@ -38,6 +55,26 @@ def types(
         document.show(described)
     else:
         _show(described)
+
+
+@click.command("new-type")
+@click.argument("name")
+@click.option(
+    "--to",
+    "folder",
+    metavar="FOLDER",
+    default=".",
+    show_default=True,
+    help="The workflow source that it becomes a part of.",
+)
+def new_type(name: str, folder: str) -> None:
+    """Lay out a job type NAME that works, with a test, to be changed into one's own."""
+    for path in layout.new_type(name, Path(folder)):
+        click.echo(path)
+    click.echo(
+        f"Check it with `jobrunner types --check {folder}`, and run its test with"
+        f" `pytest {Path(folder, 'tests', f'test_{name}.py')}`."
+    )
 
 
 @click.command()
@@ -57,6 +94,22 @@ def publish(
         document.show({"label": release.label, "digest": release.digest})
         return
     click.echo(f"Release {release.label} ({release.digest}) with {', '.join(release.type_names())}")
+
+
+def _check(source: Path, as_json: bool) -> None:
+    found = {folder: checking.check(folder) for folder in checking.job_types(source)}
+    if as_json:
+        document.show(
+            [{"type": f.name, "faults": [asdict(x) for x in faults]} for f, faults in found.items()]
+        )
+    else:
+        for folder, faults in found.items():
+            click.echo(f"{folder.name}: {'ok' if not faults else ''}".rstrip())
+            for fault in faults:
+                where = f"{folder / fault.file}{': ' if fault.where else ''}{fault.where}"
+                click.echo(f"  {where}: {fault.message}")
+    if any(found.values()):
+        sys.exit(2)
 
 
 def _versions(releases: list[Release], type_name: str) -> list[str]:
@@ -84,6 +137,10 @@ def _describe(job_type: JobType, versions: list[str]) -> dict[str, Any]:
         "stages": [{"name": s.name, "title": s.title} for s in job_type.stages],
         "results": dict(job_type.results),
         "processing": job_type.processing,
+        "sub_jobs": [
+            {"name": part.name, "type": part.type.name, "title": part.title}
+            for part in job_type.sub_jobs.values()
+        ],
     }
 
 
@@ -102,16 +159,21 @@ def _show(described: dict[str, Any]) -> None:
     ]
     _table(console, "Inputs", rows)
     properties = described["params"].get("properties", {})
+    required = described["params"].get("required", [])
     rows = [
-        (name, p.get("description", p.get("title", "")), _kind(p)) for name, p in properties.items()
+        (name, p.get("description", p.get("title", "")), _kind(p, name in required))
+        for name, p in properties.items()
     ]
     _table(console, "Parameters", rows)
+    if parts := [(p["name"], f"{p['title']} ({p['type']})", "") for p in described["sub_jobs"]]:
+        _table(console, "Sub-jobs", parts)
     _table(console, "Stages", [(s["name"], s["title"], "") for s in described["stages"]])
 
 
-def _kind(parameter: dict[str, Any]) -> str:
+def _kind(parameter: dict[str, Any], required: bool) -> str:
+    kind = " | ".join(map(str, parameter.get("enum", ()))) or parameter.get("type", "any")
     default = f", default {parameter['default']}" if "default" in parameter else ""
-    return f"{parameter.get('type', 'any')}{default}"
+    return f"{kind}{', required' if required else default}"
 
 
 def _table(console: Console, title: str, rows: list[tuple[str, str, str]]) -> None:

@@ -9,8 +9,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-from tests.webapp.running import Running, open_running
-from tests.webapp.worlds import make_home
+from tests.webapp.running import Running, service_up
 
 FLAGS = (
     "--headless",
@@ -29,12 +28,8 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The whole service, with two slots, for all tests of a module."""
-    running = open_running(make_home(tmp_path_factory.mktemp("service") / "home").path)
-    try:
-        running.up()
+    with service_up(tmp_path_factory.mktemp("service")) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="module")

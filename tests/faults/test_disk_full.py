@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,18 +13,14 @@ from runner.launch import Prepared
 from runner.state import JobState
 
 from .conftest import finish
+from .disks import mounted
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB; mounting one needs root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can only be mounted by root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    """A file system of 3 MB."""
+    with mounted(tmp_path / "small", "3m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_one_clear_error_and_the_job_continues_when_there_is_room(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,19 +14,16 @@ from webapp import jobs, retention
 from webapp.retention import disk
 from webapp.service import Service
 
+from .disks import mounted
+
 _MB = 1_000_000
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 20 MB; mounting one needs root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can only be mounted by root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    """A file system of 20 MB."""
+    with mounted(tmp_path / "small", "20m") as folder:
+        yield folder
 
 
 @pytest.fixture

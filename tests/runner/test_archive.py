@@ -94,6 +94,15 @@ def test_a_tar_that_ends_too_early_is_refused(folder: Path, tmp_path: Path, cut:
         unpack(io.BytesIO(_packed(folder)[:cut]), tmp_path / "target", "job")
 
 
+def test_a_tar_that_ends_between_two_files_is_refused(folder: Path, tmp_path: Path) -> None:
+    whole = _packed(folder)
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        begins = [info.offset for info in archive][1:]
+    for number, cut in enumerate([*begins, len(whole) - 1024, len(whole) - 1]):
+        with pytest.raises(BrokenArchive):
+            unpack(io.BytesIO(whole[:cut]), tmp_path / f"target-{number}", "job")
+
+
 @pytest.mark.parametrize(
     "found",
     [

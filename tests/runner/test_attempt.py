@@ -184,6 +184,28 @@ def test_the_attempt_dies_with_its_supervisor_and_the_job_continues(
     assert [r["outcome"] for r in records(prepared.job)] == ["interrupted", "succeeded"]
 
 
+def test_a_living_supervisor_says_itself_how_its_attempt_ended(
+    toy: Callable[..., Prepared],
+    supervised: Callable[[Prepared], subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    flag = tmp_path / "started"
+    prepared = toy(command=f"test -e {flag} || {{ touch {flag}; exec sleep 600; }}")
+    process = supervised(prepared)
+    _await(flag.exists)
+    os.kill(process.pid, signal.SIGSTOP)  # it is slow, just when its leader ends
+    for left in processes.survivors(f"{prepared.job.id}:1"):
+        left.kill()
+    _await(lambda: not leader.is_alive(prepared.job.path))
+    with pytest.raises(JobBusy, match="is just ending"):
+        prepared.start(prepared.options())
+    os.kill(process.pid, signal.SIGCONT)
+    process.wait()
+    ended = [e["status"] for e in prepared.job.events.read() if e["kind"] == "attempt"]
+    assert len(ended) == 2
+    assert _run(prepared) == "succeeded"
+
+
 def test_what_a_killed_supervisor_and_leader_left_running_is_killed_before_the_next_attempt(
     toy: Callable[..., Prepared],
     supervised: Callable[[Prepared], subprocess.Popen[bytes]],

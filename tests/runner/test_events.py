@@ -54,6 +54,12 @@ def test_following_gives_every_event_once_and_ends(tmp_path: Path) -> None:
     assert seen == list(range(50))
 
 
+def test_half_a_character_keeps_no_event_back(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append("note", source="test", message="half \ud83d of one")
+    assert [event["message"] for event in log.read()] == ["half ? of one"]
+
+
 def test_reading_since_a_number_gives_only_what_came_after(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     for _ in range(3):

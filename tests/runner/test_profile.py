@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import profile
+from runner import profile, redact
 from runner.errors import InvalidConfiguration, NotFound
-from runner.profile import DSN_VARIABLE
+from runner.profile import DSN_VARIABLE, PUBLISH_VARIABLE
 
 
 def _write(home: Path, text: str) -> None:
@@ -18,7 +18,9 @@ def _write(home: Path, text: str) -> None:
 def test_the_local_profile_needs_nothing_and_creates_names(tmp_path: Path) -> None:
     local = profile.load("local", tmp_path)
     embedded = str(tmp_path / "platforms" / "local.db")
-    assert local.platform_config(tmp_path) == {"embedded": embedded, "create_names": True}
+    layers = str(tmp_path / "layers" / "default")
+    known = {"create_names": True, "layers": layers}
+    assert local.platform_config(tmp_path) == {"embedded": embedded, **known}
     assert local.credentials() == {}
 
 
@@ -31,7 +33,17 @@ def test_an_address_from_the_environment_reaches_rules_and_no_file(
         own.credentials()
     monkeypatch.setenv("THE_DSN", "postgresql://u:p@h/d")
     assert own.credentials() == {DSN_VARIABLE: "postgresql://u:p@h/d"}
-    assert own.platform_config(tmp_path) == {"create_names": False}
+    assert "embedded" not in own.platform_config(tmp_path)
+
+
+def test_each_instance_has_a_layer_store_of_its_own_unless_the_profile_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    usual = profile.load("local", tmp_path)
+    assert usual.platform_config(tmp_path, "se")["layers"] == str(tmp_path / "layers" / "se")
+    _write(tmp_path, "platform: {embedded: x, layers: '/srv/maps/{instance}'}")
+    own = profile.load("own", tmp_path)
+    assert own.platform_config(tmp_path, "se")["layers"] == "/srv/maps/se"
 
 
 def test_an_address_from_a_file_is_read_when_it_is_needed(tmp_path: Path) -> None:
@@ -44,6 +56,21 @@ def test_an_address_from_a_file_is_read_when_it_is_needed(tmp_path: Path) -> Non
     assert own.credentials() == {DSN_VARIABLE: "postgresql://u:p@h/d"}
 
 
+def test_publish_options_reach_rules_by_reference_and_their_secrets_are_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path, "platform: {embedded: x}\npublish: env:THE_OPTIONS")
+    own = profile.load("own", tmp_path)
+    with pytest.raises(InvalidConfiguration, match=r"publish options from .* THE_OPTIONS"):
+        own.credentials()
+    text = '{"user": "jane", "secret": "w0rd-1", "client_kwargs": {"session_token": "w0rd-2"}}'
+    monkeypatch.setenv("THE_OPTIONS", text)
+    assert own.credentials() == {PUBLISH_VARIABLE: text}
+    assert set(redact.secrets_in(own.credentials())) == {text, "w0rd-1", "w0rd-2"}
+    assert set(redact.secrets_in({PUBLISH_VARIABLE: "no JSON"})) == {"no JSON"}
+    assert redact.secrets_in({}) == ()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -52,6 +79,7 @@ def test_an_address_from_a_file_is_read_when_it_is_needed(tmp_path: Path) -> Non
         ("platform: {dsn: 'env:A', embedded: x}", "platform"),
         ("platform: {embedded: x}\nexecutor: cloud", "executor"),
         ("platform: {embedded: x}\nunknown: 1", "unknown"),
+        ("platform: {embedded: x}\npublish: '{}'", "publish"),
         ("[", "no YAML"),
         ("", "own.yaml"),
     ],

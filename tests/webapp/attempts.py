@@ -41,3 +41,15 @@ def run(service: Service, outcome: str = "succeeded", **given: Any) -> tuple[str
     error = {"code": "rule_failed", "message": "no", "stage": "only", "problems": []}
     end(service, directory, outcome, error if outcome == "failed" else None)
     return job_id, directory
+
+
+def write(service: Service, job_id: str, **event: Any) -> None:
+    """Put an event into the directory of a job, as Snakemake's plugin or the runner does."""
+    event.setdefault("source", "snakemake" if event["kind"] == "stage" else "runner")
+    service.directory(row(service, job_id)).events.append(**event)
+
+
+def stage(service: Service, job_id: str, status: str, name: str = "a", attempt: int = 1) -> None:
+    """Let a stage have come into a status."""
+    write(service, job_id, kind="stage", stage=name, status=status, attempt=attempt)
+    jobs.take_over(service, job_id)

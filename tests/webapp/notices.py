@@ -73,7 +73,7 @@ def deliveries(service: Service, **columns: Any) -> list[Delivery]:
 class Clock:
     """A time that only a test moves."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float = 0.0) -> None:
         self.now = now
 
     def __call__(self) -> float:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -203,6 +203,17 @@ def open_running(home: Path, database_url: str | None = None) -> Running:
     service = Service.open(Settings(home=home, disk_reserve=0, **given))
     migrate.upgrade(service.db)
     return Running(service)
+
+
+@contextmanager
+def service_up(folder: Path, slots: int = 2) -> Iterator[Running]:
+    """A whole service over a home of its own, with toy and trivial jobs; it stops at the end."""
+    running = open_running(make_home(folder / "home").path)
+    try:
+        running.up(slots=slots)
+        yield running
+    finally:
+        running.stop()
 
 
 def assert_exactly_once(running: Running, job_ids: Sequence[str]) -> None:

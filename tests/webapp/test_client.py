@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -225,6 +226,26 @@ def test_events_go_on_where_a_stream_broke_off(server: Any, client: Client) -> N
     assert [event.n for event in client.events("J1")] == [1, 2, 3, 4]
     asked = [head["Last-Event-ID"] for _, _, head, _ in server.seen]
     assert asked == ["0", "2", "2", "2", "3"]
+
+
+def test_patience_does_not_end_while_the_server_is_there_and_the_job_is_silent(
+    server: Any, client: Client
+) -> None:
+    def silent(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        for _ in range(15):
+            time.sleep(0.1)
+            handler.wfile.write(b": still here\n\n")
+        handler.close_connection = True
+
+    client.patience = 1.0
+    server.answers = [_stream(1), silent, silent, _stream(2, end=True)]
+    assert [event.n for event in client.events("J1")] == [1, 2]
+    server.answers = [_stream()]  # it breaks off at once, again and again
+    with pytest.raises(Incomplete):
+        list(client.events("J1"))
 
 
 def test_where_there_is_no_place_for_a_stream_it_asks_from_time_to_time(

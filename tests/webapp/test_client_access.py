@@ -80,6 +80,7 @@ def test_a_file_that_others_may_read_is_refused(file: Path, mode: int) -> None:
         ("tokens: x", "there is no key tokens"),
         ("token: 5", "must be a text"),
         ("token: a\ntoken_file: b", "not both"),
+        ("servers: {8000: {token: x}}", "must be an address"),
         ("servers: [a]", "must be a mapping from addresses"),
         ("servers: {'https://a': {tokn: x}}", "there is no key tokn"),
         ("token: 'two words'", "is no token"),

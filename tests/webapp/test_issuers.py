@@ -42,6 +42,22 @@ def test_a_token_of_a_scenario_explorer_says_who_asks(issuers: Issuers) -> None:
     assert issuers.authenticate(token()) == expected
 
 
+def test_the_log_has_the_reason_of_each_refusal(
+    issuers: Issuers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "webapp.issuers")
+    for text, reason in {
+        token(key="x" * 40): "Signature verification failed",
+        token(claims(exp=1)): "has expired",
+        token(claims(iss="other")): "no issuer is trusted",
+        "a.b.c": "cannot be read",
+    }.items():
+        caplog.clear()
+        refused(issuers, text)
+        assert reason in caplog.text
+        assert text not in caplog.text
+
+
 def test_the_example_in_the_guide_takes_such_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

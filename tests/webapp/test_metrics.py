@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, update
 
 from tests.webapp.api_home import Api, running
-from tests.webapp.test_tally import write
+from tests.webapp.attempts import write
 from webapp import jobs, pools, streaks
 from webapp.db import Database
 from webapp.metrics import patience

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.webapp.api_home import Api, running
-from tests.webapp.test_tally import write
+from tests.webapp.attempts import write
 from webapp import jobs, pools
 from webapp.admission import admit
 from webapp.metrics import page

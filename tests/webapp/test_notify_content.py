@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 from runner.files import write_json
-from tests.webapp.notices import (
-    SECRET,
-    Clock,
-    end,
-    make_service,
-    send_due,
-    submit,
-    tell,
-)
+from tests.webapp.notices import SECRET, end, submit, tell
+from tests.webapp.notifying import Make, make_services, send  # noqa: F401
 from tests.webapp.receivers import Hooks, Mailbox, hooks, mailbox  # noqa: F401
 from webapp import jobs, notify
-from webapp.notify.notifier import Notifier
-from webapp.service import Service
 
 _STEPS: list[dict[str, Any]] = [
     {"status": "running", "time": "2026-11-22T14:00:00.000Z"},
@@ -32,23 +20,6 @@ _STEPS: list[dict[str, Any]] = [
     {"kind": "stage", "stage": "only", "status": "running", "time": "2026-11-22T14:00:00.000Z"},
 ]
 _HTML = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def make(tmp_path: Path, new_database_url: Callable[..., str]) -> Iterator[Callable[..., Service]]:
-    made: list[Service] = []
-
-    def make(hook_url: str | None = None, **given: Any) -> Service:
-        made.append(make_service(tmp_path, new_database_url("sqlite"), hook_url, **given))
-        return made[-1]
-
-    yield make
-    for service in made:
-        service.db.engine.dispose()
-
-
-def _send(service: Service) -> None:
-    send_due(Notifier(service, Clock(time.time() + 1)))
 
 
 def _parts(message: EmailMessage) -> tuple[str, str]:
@@ -63,7 +34,7 @@ def _stage(status: str, time: str) -> dict[str, Any]:
 
 
 def test_a_mail_about_success_says_what_was_done_how_long_it_took_and_where_it_is(
-    make: Callable[..., Service],
+    make: Make,
     mailbox: Mailbox,  # noqa: F811
 ) -> None:
     service = make(mail=mailbox.address, public_url="https://runner.example.org/")
@@ -77,7 +48,7 @@ def test_a_mail_about_success_says_what_was_done_how_long_it_took_and_where_it_i
         service, job_id, *_STEPS, _stage("succeeded", "2026-11-22T14:01:05.500Z"),
         {"status": "succeeded", "time": "2026-11-22T14:01:06.000Z"},
     )  # fmt: skip
-    _send(service)
+    send(service)
     ((key, _, message),) = mailbox.accepted
     assert message["Subject"].endswith(f"{job_id}: succeeded")
     assert message["From"] == "jobrunner@localhost"
@@ -93,14 +64,14 @@ def test_a_mail_about_success_says_what_was_done_how_long_it_took_and_where_it_i
 
 
 def test_a_mail_about_failure_has_the_first_problems_and_only_text_of_others(
-    make: Callable[..., Service],
+    make: Make,
     mailbox: Mailbox,  # noqa: F811
 ) -> None:
     service = make(mail=mailbox.address)
     problems = [{"row": n, "sheet": "data", "message": f"bad {_HTML}"} for n in range(50)]
     error = {"code": "data_refused", "message": _HTML, "stage": "only", "problems": problems}
     end(service, submit(service), "failed", error=error)
-    _send(service)
+    send(service)
     text, html = _parts(mailbox.accepted[0][2])
     assert "sheet data, row 9: bad" in text
     assert "row 10:" not in text
@@ -110,14 +81,14 @@ def test_a_mail_about_failure_has_the_first_problems_and_only_text_of_others(
 
 
 def test_no_text_can_make_a_header_of_its_own(
-    make: Callable[..., Service],
+    make: Make,
     mailbox: Mailbox,  # noqa: F811
 ) -> None:
     service = make(mail=mailbox.address, alert_to=("ops@example.org", "a@b.c>\r\nBcc: x@y.z"))
     evil = "Low\r\nBcc: all@example.org\r\n\r\nbody"
     with service.db.write() as session:
         notify.alert(service, session, key=evil, began=True, subject=evil, message="m")
-    _send(service)
+    send(service)
     ((_, to, message),) = mailbox.accepted
     assert to == ["ops@example.org"]
     assert message["Bcc"] is None
@@ -128,7 +99,7 @@ def test_no_text_can_make_a_header_of_its_own(
     "summary", ["no json", "[]", '{"headline": 7}', '{"headline": {"a": {"b": 1}}}', "{}"]
 )
 def test_whatever_a_job_writes_as_summary_it_is_told_of(
-    make: Callable[..., Service],
+    make: Make,
     mailbox: Mailbox,  # noqa: F811
     summary: str,
 ) -> None:
@@ -138,17 +109,17 @@ def test_whatever_a_job_writes_as_summary_it_is_told_of(
         directory = service.directory(jobs.get(session, job_id))
     (directory.path / "results" / "summary.json").write_text(summary)
     end(service, job_id)
-    _send(service)
+    send(service)
     assert len(mailbox.accepted) == 1
 
 
 def test_a_webhook_is_a_signed_cloud_event(
-    make: Callable[..., Service],
+    make: Make,
     hooks: Hooks,  # noqa: F811
 ) -> None:
     service = make(hooks.url, public_url="https://runner.example.org")
     job_id = submit(service, [])
-    _send(service)
+    send(service)
     ((headers, body),) = hooks.received
     document = Webhook(SECRET).verify(body, headers)
     assert headers["Content-Type"].startswith("application/cloudevents+json")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from tests.webapp.notices import SECRET, Clock, deliveries, end, make_service, send_due, submit
+from tests.webapp.notifying import make_services, still_clock, still_notifier, telling_service  # noqa: F401
 from tests.webapp.receivers import Hooks, Mailbox, hooks, mailbox  # noqa: F401
 from tests.webapp.running import until
 from webapp import notify
@@ -20,31 +20,6 @@ from webapp.notify.notifier import Notifier
 from webapp.service import Service
 
 _DAY = 24 * 3600.0
-
-
-@pytest.fixture
-def service(
-    tmp_path: Path,
-    new_database_url: Callable[..., str],
-    mailbox: Mailbox,  # noqa: F811
-    hooks: Hooks,  # noqa: F811
-) -> Iterator[Service]:
-    """A service whose mails and webhooks go to servers of the test."""
-    url, mail = new_database_url("sqlite"), mailbox.address
-    found = make_service(tmp_path, url, hooks.url, mail=mail, alert_to=("ops@example.org",))
-    yield found
-    found.db.engine.dispose()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(time.time() + 1)
-
-
-@pytest.fixture
-def notifier(service: Service, clock: Clock) -> Notifier:
-    """A notifier that does nothing by itself, with a time that only the test moves."""
-    return Notifier(service, clock)
 
 
 def test_what_one_destination_does_delays_no_other(

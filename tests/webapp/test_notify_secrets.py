@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import ssl
-import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,37 +19,11 @@ from runner import reference
 from runner.errors import InvalidConfiguration
 from runner.home import Home
 from runner.launch import base_environment
-from tests.webapp.notices import (
-    SECRET,
-    Clock,
-    deliveries,
-    end,
-    make_service,
-    send_due,
-    submit,
-)
+from tests.webapp.notices import SECRET, deliveries, end, submit
+from tests.webapp.notifying import Make, make_services, send  # noqa: F401
 from tests.webapp.receivers import Hooks, Mailbox, hooks, mailbox  # noqa: F401
 from webapp.instance_file import read as read_instance
 from webapp.notify import masks, smtp, webhook
-from webapp.notify.notifier import Notifier
-from webapp.service import Service
-
-
-@pytest.fixture
-def make(tmp_path: Path, new_database_url: Callable[..., str]) -> Iterator[Callable[..., Service]]:
-    made: list[Service] = []
-
-    def make(hook_url: str | None = None, **given: Any) -> Service:
-        made.append(make_service(tmp_path, new_database_url("sqlite"), hook_url, **given))
-        return made[-1]
-
-    yield make
-    for service in made:
-        service.db.engine.dispose()
-
-
-def _send(service: Service) -> None:
-    send_due(Notifier(service, Clock(time.time() + 1)))
 
 
 def test_secrets_are_base64_after_their_prefix_or_any_other_text() -> None:
@@ -81,7 +53,7 @@ class _Nosy(Mailbox):
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_no_secret_is_in_rows_or_logs_whatever_others_say(
-    make: Callable[..., Service],
+    make: Make,
     hooks: Hooks,  # noqa: F811
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -99,10 +71,10 @@ def test_no_secret_is_in_rows_or_logs_whatever_others_say(
     service = make("env:HOOK_URL", mail=address)
     end(service, submit(service))
     hooks.answers = [500]
-    _send(service)
+    send(service)
     hooks.stop()
     end(service, submit(service))
-    _send(service)
+    send(service)
     nosy.stop()
     assert set(nosy.seen) == {"canary-p@ss"}
     rows = json.dumps([[row.history, row.data, row.recipients] for row in deliveries(service)])
@@ -149,7 +121,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_password_is_sent_over_starttls_and_to_nobody_who_cannot_prove_who_they_are(
-    make: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
     certificate, key = _certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -170,7 +142,7 @@ def test_a_password_is_sent_over_starttls_and_to_nobody_who_cannot_prove_who_the
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     service = make(mail=f"smtp://runner:p4ss@localhost:{box.port}")
     end(service, submit(service))
-    _send(service)
+    send(service)
     box.stop()
     assert (seen, len(box.accepted)) == (([b"p4ss"], 1) if trusted else ([], 0))
     if not trusted:
@@ -178,14 +150,14 @@ def test_a_password_is_sent_over_starttls_and_to_nobody_who_cannot_prove_who_the
 
 
 def test_a_password_is_not_sent_in_the_clear(
-    make: Callable[..., Service],
+    make: Make,
     mailbox: Mailbox,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(smtp, "_is_here", lambda host: False)
     service = make(mail=f"smtp://runner:p4ss@127.0.0.1:{mailbox.port}")
     end(service, submit(service))
-    _send(service)
+    send(service)
     assert mailbox.accepted == []
     assert "offers no encryption" in deliveries(service)[0].history[0]["detail"]
 

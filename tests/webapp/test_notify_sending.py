@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.webapp.notices import Clock, deliveries, end, make_service, send_due, submit
+from tests.webapp.notices import Clock, deliveries, end, send_due, submit
+from tests.webapp.notifying import make_services, still_clock, still_notifier, telling_service  # noqa: F401
 from tests.webapp.receivers import Hooks, Mailbox, hooks, mailbox  # noqa: F401
 from webapp.notify import store
 from webapp.notify.notifier import Notifier
@@ -17,31 +14,6 @@ from webapp.notify.outcome import backoff
 from webapp.service import Service
 
 _DAY = 24 * 3600.0
-
-
-@pytest.fixture
-def service(
-    tmp_path: Path,
-    new_database_url: Callable[..., str],
-    mailbox: Mailbox,  # noqa: F811
-    hooks: Hooks,  # noqa: F811
-) -> Iterator[Service]:
-    """A service whose mails and webhooks go to servers of the test."""
-    url, mail = new_database_url("sqlite"), mailbox.address
-    found = make_service(tmp_path, url, hooks.url, mail=mail, alert_to=("ops@example.org",))
-    yield found
-    found.db.engine.dispose()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(time.time() + 1)
-
-
-@pytest.fixture
-def notifier(service: Service, clock: Clock) -> Notifier:
-    """A notifier that does nothing by itself, with a time that only the test moves."""
-    return Notifier(service, clock)
 
 
 def _go_on(notifier: Notifier, clock: Clock, seconds: float, step: float) -> None:

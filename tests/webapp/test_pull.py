@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ENVIRONMENTS, ROOT
 from tests.webapp.remote import WAITS, Remote, remote_of
-from tests.webapp.running import Running, open_running, until
+from tests.webapp.running import Running, open_running, service_up, until
 from tests.webapp.worlds import PROFILE, make_home
 
 NEEDS_GATE = "test -e {} || {{ echo no gate; exit 1; }}"
@@ -23,12 +23,8 @@ STAGES = ("first", "second", "third")
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = open_running(make_home(tmp_path_factory.mktemp("service") / "home").path)
-    try:
-        running.up(slots=2)
+    with service_up(tmp_path_factory.mktemp("service")) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import delete, select, update
 
-from runner import launch
-from runner.home import Home
 from tests.webapp.attempts import begin, claimed, end, run
+from tests.webapp.rebuilding import Lose, history, kept_service, losing  # noqa: F401
 from tests.webapp.tables import rebuilt
 from tests.webapp.worlds import (
     add_worker,
@@ -27,97 +24,16 @@ from tests.webapp.worlds import (
 from webapp import jobs
 from webapp import reindex as module
 from webapp.cli.reindex import reindex as command
-from webapp.models import Artifact, Delivery, Job
+from webapp.models import Artifact, Delivery
 from webapp.reconcile import reconcile
 from webapp.reindex import reindex
 from webapp.service import Service
 
-SETTINGS: dict[str, Any] = {"max_interruptions": 1, "mail": "smtp://127.0.0.1:9"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def service(
-    request: pytest.FixtureRequest, new_database_url: Callable[..., str], tmp_path: Path
-) -> Iterator[Service]:
-    make_home(tmp_path / "home", {"default": "", "other": "running: 1\n"})
-    profile = tmp_path / "home" / "config" / "profiles" / "big.yaml"
-    profile.write_text(
-        "platform: {embedded: none.db}\nenvironments: none\npool: large\n"
-        "limits: {cores: 3, mem_mb: 2000}\n"
-    )
-    opened = open_service(tmp_path / "home", new_database_url(request.param), **SETTINGS)
-    add_worker(opened, slots=100)
-    yield opened
-    opened.db.engine.dispose()
-
-
-@pytest.fixture
-def lose(service: Service, new_database_url: Callable[..., str]) -> Iterator[Any]:
-    """Give the same service with a new, empty database."""
-    opened: list[Service] = []
-
-    def make() -> Service:
-        kind = "sqlite" if service.db.is_sqlite else "postgresql"
-        opened.append(open_service(service.home.path, new_database_url(kind), **SETTINGS))
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.db.engine.dispose()
-
-
-def _history(service: Service) -> dict[str, str]:
-    """Have jobs of which everything has happened that can happen; ids by what it was."""
-    made: dict[str, str] = {}
-    made["succeeded"], _ = run(service, tags=["round 1", "a"], priority=7, notify=["a@b.example"])
-    made["failed"], _ = run(service, "failed", instance="other", version="trivial-1")
-    made["timed out"], _ = run(service, "timed_out")
-    made["waiting"] = jobs.submit(service, trivial(priority=-3, profile="big")).job.id
-    made["resubmitted"] = jobs.resubmit(service, made["succeeded"], "joe").job.id
-    made["changed"] = jobs.submit(service, trivial(tags=["x"])).job.id
-    jobs.change(service, made["changed"], "joe", priority=9, tags=["y", "Ümläut z"], pinned=True)
-    made["cancelled"] = jobs.submit(service, trivial()).job.id
-    jobs.cancel(service, made["cancelled"], "joe")
-    made["rerun"], directory = run(service, "failed")
-    jobs.rerun(service, made["rerun"], "joe", stage="only", only=True)
-    jobs.claim(service, made["rerun"], row(service, made["rerun"]).fence, "worker-1")
-    begin(directory)
-    end(service, directory, "succeeded")
-    made["to be rerun"], _ = run(service)
-    jobs.rerun(service, made["to be rerun"], "joe", stage="only")
-    made["running"], directory = claimed(service)
-    begin(directory)
-    jobs.take_over(service, made["running"])
-    made["interrupted"], directory = claimed(service)
-    begin(directory)
-    (directory.path / "results" / "half.txt").write_text("ha")
-    jobs.interrupted(service, made["interrupted"])
-    made["given up"], directory = claimed(service)
-    for _ in range(2):
-        begin(directory)
-        jobs.interrupted(service, made["given up"])
-        jobs.claim(service, made["given up"], row(service, made["given up"]).fence, "worker-1")
-    made["stopping"], directory = claimed(service)
-    begin(directory)
-    jobs.cancel(service, made["stopping"], "joe")
-    made["stopping before it began"], _ = claimed(service)
-    jobs.cancel(service, made["stopping before it began"], "joe")
-    made["elsewhere"] = jobs.submit(service, trivial(profile="big")).job.id
-    jobs.append(service, made["elsewhere"], "hpc", "status", "2026-11-22T01:02:03.004Z",
-                status="running")  # fmt: skip
-    jobs.append(service, made["elsewhere"], "hpc", "progress", "2026-11-22T01:02:04.004Z",
-                done=1, total=2)  # fmt: skip
-    made["swept"], _ = run(service)
-    jobs.remove(service, made["swept"], lambda _: {"results": "old"}, "age")
-    deleted, _ = run(service)
-    jobs.delete(service, deleted)
-    return made
-
 
 def test_after_a_varied_history_every_row_is_as_in_the_lost_database(
-    service: Service, lose: Callable[[], Service]
+    service: Service, lose: Lose
 ) -> None:
-    made = _history(service)
+    made = history(service)
     again = lose()
     report = reindex(again)
     assert (report.problems, report.added, report.found) == ([], len(made), len(made))
@@ -130,9 +46,7 @@ def test_after_a_varied_history_every_row_is_as_in_the_lost_database(
     assert (row(again, made["waiting"]).pool, row(again, made["waiting"]).cores) == ("large", 3)
 
 
-def test_nobody_is_told_again_of_what_happened_before(
-    service: Service, lose: Callable[[], Service]
-) -> None:
+def test_nobody_is_told_again_of_what_happened_before(service: Service, lose: Lose) -> None:
     run(service, notify=["jane@example.org"])
     job_id, directory = claimed(service, notify=["joe@example.org"])
     again = lose()
@@ -146,8 +60,8 @@ def test_nobody_is_told_again_of_what_happened_before(
             assert len(list(session.scalars(select(Delivery)))) == number
 
 
-def test_done_again_it_changes_nothing(service: Service, lose: Callable[[], Service]) -> None:
-    made = _history(service)
+def test_done_again_it_changes_nothing(service: Service, lose: Lose) -> None:
+    made = history(service)
     again = lose()
     reindex(again)
     before = rebuilt(again.db)
@@ -158,7 +72,7 @@ def test_done_again_it_changes_nothing(service: Service, lose: Callable[[], Serv
 
 
 def test_what_is_missing_is_added_and_what_is_older_is_brought_up_to_date(
-    service: Service, lose: Callable[[], Service]
+    service: Service, lose: Lose
 ) -> None:
     first, directory = claimed(service)
     again = lose()
@@ -173,8 +87,8 @@ def test_what_is_missing_is_added_and_what_is_older_is_brought_up_to_date(
     assert row(again, first).status == "succeeded"
 
 
-def test_unfinished_jobs_end_after_it(service: Service, lose: Callable[[], Service]) -> None:
-    made = _history(service)
+def test_unfinished_jobs_end_after_it(service: Service, lose: Lose) -> None:
+    made = history(service)
     again = lose()
     reindex(again)
     add_worker(again, slots=100)
@@ -189,89 +103,8 @@ def test_unfinished_jobs_end_after_it(service: Service, lose: Callable[[], Servi
     assert_counts_are_true(again)
 
 
-def _break(path: Path, how: str) -> None:
-    events, request = path / "events.jsonl", path / "job.yaml"
-    if how == "no request":
-        request.unlink()
-    elif how == "no YAML":
-        request.write_text("{")
-    elif how == "another's request":
-        request.write_text(request.read_text().replace(path.name, "0123456789"))
-    elif how == "a request without a release":
-        request.write_text(request.read_text().replace("release:", "leash:"))
-    elif how == "no events":
-        events.unlink()
-    elif how == "a number twice":
-        events.write_text(events.read_text() * 2)
-    else:
-        line = json.dumps({"n": 1, "time": "now", "kind": "status", "source": "x"})
-        events.write_text(line + "\n")
-
-
-BROKEN = ("no request", "no YAML", "another's request", "a request without a release",
-          "no events", "a number twice", "an event without its status")  # fmt: skip
-
-
-def test_it_goes_on_past_broken_directories_and_lists_each(
-    service: Service, lose: Callable[[], Service]
-) -> None:
-    broken = [run(service)[1].path for _ in BROKEN]
-    good = [run(service)[0] for _ in range(3)]
-    for path, how in zip(broken, BROKEN, strict=True):
-        _break(path, how)
-    again = lose()
-    report = reindex(again)
-    home = service.home.path
-    assert [p["directory"] for p in sorted(report.problems, key=lambda p: p["directory"])] == [
-        path.relative_to(home).as_posix() for path in broken
-    ]
-    assert all(problem["message"] for problem in report.problems)
-    with again.db.read() as session:
-        assert list(session.scalars(select(Job.id).order_by(Job.id))) == good
-    assert_counts_are_true(again)
-
-
-def test_directories_and_rows_that_lack_each_other_are_told_from_each_other(
-    service: Service, lose: Callable[[], Service]
-) -> None:
-    gone, directory = run(service)
-    shutil.rmtree(directory.path)
-    old, directory = run(service)
-    whole = directory.events.path.read_text()
-    directory.events.path.write_text(whole.splitlines(keepends=True)[0])
-    launch.create(
-        Home(service.home.path), "trivial", inputs={}, params={}, profile_name="plain",
-        version="trivial-1",
-    )  # fmt: skip
-    draft = launch.draft(
-        Home(service.home.path), "trivial", inputs={}, params={}, profile_name="plain",
-        version="trivial-1", queue={"priority": 0},
-    )  # fmt: skip
-    report = reindex(service)
-    assert (report.others, report.drafts, report.added) == (1, 1, 0)
-    assert draft.job.path.is_dir()
-    found = {Path(problem["directory"]).name: problem["message"] for problem in report.problems}
-    assert set(found) == {gone, old}
-    assert "directory is gone" in found[gone]
-    assert "older than its row" in found[old]
-
-
-def test_a_job_whose_profile_and_release_are_gone_is_listed_all_the_same(
-    service: Service, lose: Callable[[], Service]
-) -> None:
-    add_worker(service, "large")
-    job_id, _ = run(service, profile="big")
-    (service.home.path / "config" / "profiles" / "big.yaml").unlink()
-    shutil.rmtree(service.home.path / "releases" / "trivial-1")
-    again = lose()
-    assert reindex(again).problems == []
-    found = row(again, job_id)
-    assert (found.status, found.pool, found.cores) == ("succeeded", "default", 1)
-    assert (found.profile, found.version) == ("big", "trivial-1")
-
-
 def test_it_works_in_batches_and_tells_how_far_it_is(
-    service: Service, lose: Callable[[], Service], monkeypatch: pytest.MonkeyPatch
+    service: Service, lose: Lose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 2)
     for _ in range(5):

@@ -14,19 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.webapp.remote import WAITS, Remote, remote_of
-from tests.webapp.running import Running, open_running, until
-from tests.webapp.worlds import make_home
+from tests.webapp.running import Running, service_up, until
 from webapp import tokens
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = open_running(make_home(tmp_path_factory.mktemp("service") / "home").path)
-    try:
-        running.up(slots=3)
+    with service_up(tmp_path_factory.mktemp("service"), slots=3) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

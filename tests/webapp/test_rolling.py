@@ -119,7 +119,12 @@ def test_a_new_version_that_cannot_work_changes_nothing(running_service: Running
     until(lambda: "cannot be prepared" in running.output.read_text(), "it says so")
     worker = running.worker()
     worker.send_signal(signal.SIGHUP)
-    until(lambda: "cannot work" in running.output.read_text(), "the worker says so, too")
+
+    def says_so() -> bool:
+        assert worker.is_running(), "the worker became a version that cannot work, and died"
+        return "cannot work" in running.output.read_text()
+
+    until(says_so, "the worker says so, too")
     assert (_servers(running), _workers(running)) == (servers, workers)
     assert running.until_ended(running.submit("trivial")) == ["succeeded"]
 

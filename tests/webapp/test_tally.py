@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, text
 
+from tests.webapp.attempts import stage, write
 from tests.webapp.running import until
 from tests.webapp.worlds import make_home, open_service, row, trivial
 from webapp import jobs, streaks
@@ -44,17 +45,6 @@ def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
     opened = open_service(tmp_path / "home", database_url)
     yield opened
     opened.db.engine.dispose()
-
-
-def write(service: Service, job_id: str, **event: Any) -> None:
-    """Put an event into the directory of a job, as Snakemake's plugin or the runner does."""
-    event.setdefault("source", "snakemake" if event["kind"] == "stage" else "runner")
-    service.directory(row(service, job_id)).events.append(**event)
-
-
-def stage(service: Service, job_id: str, status: str, name: str = "a", attempt: int = 1) -> None:
-    write(service, job_id, kind="stage", stage=name, status=status, attempt=attempt)
-    jobs.take_over(service, job_id)
 
 
 def tallies(service: Service) -> dict[tuple[Any, ...], float]:

@@ -42,7 +42,7 @@ def newer(tmp_path: Path) -> Path:
         (folder / part).symlink_to(ROOT / part)
     version = folder / "runner" / "__init__.py"
     version.write_text(version.read_text() + f'\n__version__ = "{NEWER}"\n')
-    models = folder / "webapp" / "models.py"
+    models = folder / "webapp" / "models" / "jobs.py"
     column = "    stop_requested: Mapped[bool]"
     assert column in models.read_text()
     models.write_text(

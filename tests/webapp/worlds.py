@@ -45,9 +45,20 @@ def settings_of(home: Path, database_url: str, **given: Any) -> Settings:
     )
 
 
+_opened: list[Service] = []
+
+
 def open_service(home: Path, database_url: str, **given: Any) -> Service:
     """Open a service without Redis."""
-    return Service.open(settings_of(home, database_url, **given))
+    service = Service.open(settings_of(home, database_url, **given))
+    _opened.append(service)
+    return service
+
+
+def close_services() -> None:
+    """Close the connections of the services that a test has opened."""
+    while _opened:
+        _opened.pop().db.engine.dispose()
 
 
 def add_worker(

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp import pools, streaks
-from webapp.models import Job, Worker
+from webapp.models import Job, Worker, is_whole
 from webapp.service import Service
 
 _ENOUGH = 1.1  # times the limit that must be free for low disk space to have ended
@@ -64,7 +64,7 @@ def _waiting(session: Session, service: Service) -> Iterator[Finding]:
     if pools.service_is_paused(paused):
         return
     names = {kind: [n for k, n in paused if k == kind] for kind in ("instance", "pool")}
-    waits = (Job.status == "queued") & Job.admitted.is_(None)
+    waits = (Job.status == "queued") & Job.admitted.is_(None) & is_whole()
     query = select(Job.pool, func.count()).where(
         waits, Job.instance.not_in(names["instance"]), Job.pool.not_in(names["pool"])
     )
@@ -120,13 +120,13 @@ def _stages(session: Session, service: Service) -> Iterator[Finding]:
 def _disk(service: Service, lasting: Collection[str]) -> Iterator[Finding]:
     """Tell whether too little is free; a byte more or less must not make a mail each."""
     low = service.settings.disk_low
-    free = shutil.disk_usage(service.home.path).free
+    free = shutil.disk_usage(service.home.disk).free
     if free < low * (_ENOUGH if "disk" in lasting else 1):
         yield Finding(
             kind="disk",
             key="disk",
             subject=f"The disk of the job runner runs low: {free // 10**6} MB are free",
-            message=f"{free // 10**6} MB are free where the home folder is; {low // 10**6} MB are "
+            message=f"{free // 10**6} MB are free where the jobs are; {low // 10**6} MB are "
             "wanted (JOBRUNNER_DISK_LOW). Work files of the oldest succeeded jobs are removed, "
             "then no more jobs are taken. `jobrunner clean --dry-run` says what could go.",
         )

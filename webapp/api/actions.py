@@ -17,7 +17,7 @@ blueprint = APIBlueprint("actions", __name__, tag="jobs")
 
 @blueprint.post("/jobs/<job_id>/cancel")
 @blueprint.output(JobOut, status_code=202, description="It is cancelled, or is being stopped.")
-@blueprint.doc(responses={409: "The job has ended."})
+@blueprint.doc(responses={409: "The job has ended, or it is a sub-job."})
 def cancel(job_id: str) -> JobOut:
     """Cancel a job.
 
@@ -30,12 +30,12 @@ def cancel(job_id: str) -> JobOut:
 @blueprint.post("/jobs/<job_id>/rerun")
 @blueprint.input(RerunIn, arg_name="wanted")
 @blueprint.output(JobOut, status_code=202, description="A further attempt is queued.")
-@blueprint.doc(responses={409: "The job has not ended."})
+@blueprint.doc(responses={409: "The job has not ended, or the one that it is a part of."})
 def rerun(job_id: str, wanted: RerunIn) -> JobOut:
     """Run a job again.
 
     It goes on from the results that it has; a stage that is named runs again even if nothing
-    changed.
+    changed. Of a sub-job it is an attempt of the whole job that runs that one, and what it needs.
     """
     auth.changeable(job_id)
     if wanted.only and wanted.stage is None:
@@ -48,7 +48,7 @@ def rerun(job_id: str, wanted: RerunIn) -> JobOut:
 @blueprint.post("/jobs/<job_id>/resubmit")
 @blueprint.input(ResubmitIn, arg_name="wanted")
 @blueprint.output(SubmittedOut, status_code=202, description="The new job is accepted.")
-@blueprint.doc(responses={507: "The disk has no room for the job."})
+@blueprint.doc(responses={409: "It is a sub-job.", 507: "The disk has no room for the job."})
 def resubmit(job_id: str, wanted: ResubmitIn) -> tuple[SubmittedOut, int, dict[str, str]]:
     """Submit the same files once more, as a new job, with changed parameters or another version."""
     job = auth.changeable(job_id)
@@ -70,6 +70,7 @@ def resubmit(job_id: str, wanted: ResubmitIn) -> tuple[SubmittedOut, int, dict[s
 @blueprint.patch("/jobs/<job_id>")
 @blueprint.input(ChangeIn, arg_name="wanted")
 @blueprint.output(JobOut)
+@blueprint.doc(responses={409: "It is a sub-job."})
 def change(job_id: str, wanted: ChangeIn) -> JobOut:
     """Change the priority or the tags of a job, or pin it.
 
@@ -90,9 +91,9 @@ def change(job_id: str, wanted: ChangeIn) -> JobOut:
 
 @blueprint.delete("/jobs/<job_id>")
 @blueprint.output({}, status_code=204, description="It is gone, with its files.")
-@blueprint.doc(responses={409: "The job has not ended, or it is pinned."})
+@blueprint.doc(responses={409: "The job has not ended, it is pinned, or it is a sub-job."})
 def delete(job_id: str) -> tuple[str, int]:
-    """Delete a job that has ended, with all its files."""
+    """Delete a job that has ended, with its sub-jobs and all files."""
     auth.changeable(job_id)
     jobs.delete(auth.service(), job_id)
     return "", 204

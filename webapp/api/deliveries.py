@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 @blueprint.input(DeliveriesOfJobIn, location="query", arg_name="query")
 @blueprint.output(DeliveriesOut)
 def of_job(job_id: str, query: DeliveriesOfJobIn) -> DeliveriesOut:
-    """List the notices about a job, newest first.
+    """List the notices about a job, newest first; of a sub-job those about the whole.
 
     Addresses, and what was said of them, are shown to the job's user and to operators.
     """
     job, asker = auth.readable(job_id), auth.identity()
-    found = select(Delivery).where(Delivery.job_id == job.id)
+    found = select(Delivery).where(Delivery.job_id == (job.parent or job.id))
     may_see = asker.user == job.user or asker.has_role("operator")
     return _page(found, query, addresses=may_see)
 

@@ -58,7 +58,9 @@ def read(job_id: str, query: EventsIn) -> EventsOut | Response:
 @blueprint.input(EventIn, arg_name="given")
 @blueprint.output(JobOut, status_code=201, description="It is taken down; the job as it is now.")
 @blueprint.doc(
-    responses={409: "A worker of this service has the job, or the status cannot follow."}
+    responses={
+        409: "A worker of this service has the job, the status cannot follow, or it is a sub-job."
+    }
 )
 def write(job_id: str, given: EventIn) -> JobOut:
     """Tell what happened to a job that is worked on elsewhere.

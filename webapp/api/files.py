@@ -13,8 +13,9 @@ from flask import Response, current_app
 from sqlalchemy import select
 from zipstream import ZIP_DEFLATED, ZipStream  # type: ignore[import-untyped, unused-ignore]
 
+from runner import sub_jobs
 from runner.errors import NotFound
-from runner.jobdir import JobDirectory
+from runner.jobdir import SUB_JOBS, JobDirectory
 from runner.redact import MaskedFile
 from webapp.api import auth, checksums, masking, ranges, reading, removed
 from webapp.api.masking import Opener
@@ -51,15 +52,22 @@ blueprint = APIBlueprint("files", __name__, tag="files")
 @blueprint.get("/jobs/<job_id>/files")
 @blueprint.output(FilesOut)
 def list_files(job_id: str) -> FilesOut:
-    """List the files of a job: its results with their checksums, and what else can be fetched."""
+    """List the files of a job: its results with their checksums, and what else can be fetched.
+
+    Those of its sub-jobs are among them, below `sub_jobs/NAME/`.
+    """
     job = auth.readable(job_id)
     directory = reading.directory(job)
     others = [
         FileOut(path=path, bytes=size, url=url_of(job.id, path))
         for path, size in (_sizes(directory) if directory else ())
-        if not path.startswith("results/")
+        if _kind(path) != "results"
     ]
-    return FilesOut(items=artifacts(job.id), others=others, zip=f"/api/v1/jobs/{job.id}/files.zip")
+    items = artifacts(job.id)
+    for part in sub_jobs.directories(directory) if directory else ():
+        folder = f"{SUB_JOBS}/{part.path.name}"
+        items += [a.model_copy(update={"path": f"{folder}/{a.path}"}) for a in artifacts(part.id)]
+    return FilesOut(items=items, others=others, zip=f"/api/v1/jobs/{job.id}/files.zip")
 
 
 @blueprint.get("/jobs/<job_id>/files/<path:path>")
@@ -73,12 +81,12 @@ def get_file(job_id: str, path: str, query: FileIn) -> Response:
     """
     job = auth.readable(job_id)
     directory = reading.directory(job)
-    found = _place(directory.path, path) if directory else None
+    found = _place(directory, path) if directory else None
     if directory is None or found is None:
-        removed.refuse(job, path.partition("/")[0])
+        removed.refuse(job, _kind(path))
         raise NotFound(f"Job {job.id} has no file {path} that can be fetched.")
     kind = _type_of(path)
-    etag = None if path.startswith("logs/") else checksums.of(auth.service(), job, directory, path)
+    etag = None if _kind(path) == "logs" else checksums.of(auth.service(), job, directory, path)
     stream = _opened(found, path, masking.opener(job))
     response = ranges.answer(stream, etag=etag, mimetype=kind)
     shown = kind in _SHOWN and not query.download
@@ -90,7 +98,7 @@ def get_file(job_id: str, path: str, query: FileIn) -> Response:
 @blueprint.get("/jobs/<job_id>/files.zip")
 @blueprint.doc(responses=_ZIP)
 def get_zip(job_id: str) -> Response:
-    """Fetch all files of a job as a zip: request, inputs, results and logs."""
+    """Fetch all files of a job as a zip: request, inputs, results and logs; with its sub-jobs."""
     job = auth.readable(job_id)
     directory = reading.directory(job)
     if directory is None:
@@ -117,38 +125,52 @@ def url_of(job_id: str, path: str) -> str:
     return f"/api/v1/jobs/{job_id}/files/{quote(path)}"
 
 
-def _place(root: Path, path: str) -> Path | None:
-    """Give the file that `path` names, if it may be fetched: no link, nothing hidden."""
+def _own(path: str) -> list[str]:
+    """Give the parts of a path in the job, or sub-job, that the file is of."""
     parts = path.split("/")
-    if path != REQUEST and (len(parts) < 2 or parts[0] not in FOLDERS):
+    return parts[2:] if parts[0] == SUB_JOBS else parts
+
+
+def _kind(path: str) -> str:
+    """Give the folder of the job, or sub-job, that a file lies in."""
+    return next(iter(_own(path)), "")
+
+
+def _place(directory: JobDirectory, path: str) -> Path | None:
+    """Give the file that `path` names, if it may be fetched: no link, nothing hidden."""
+    own, root = _own(path), directory.whole.path
+    if own != [REQUEST] and (len(own) < 2 or own[0] not in FOLDERS):
         return None
+    parts = [*directory.path.relative_to(root).parts, *path.split("/")]
     if any(part.startswith(".") or not part for part in parts):  # also . and ..
         return None
     found = root.joinpath(*parts)
     try:
-        own = found.resolve(strict=True) == root.resolve().joinpath(*parts)
+        is_own = found.resolve(strict=True) == root.resolve().joinpath(*parts)
     except (OSError, RuntimeError):  # not there; a name that is too long; a ring of links
         return None
-    return found if own and found.is_file() else None
+    return found if is_own and found.is_file() else None
 
 
 def _walk(directory: JobDirectory) -> Iterator[str]:
-    yield REQUEST
-    for name in FOLDERS:
-        for path in sorted((directory.path / name).rglob("*")):
+    for place in (directory, *sub_jobs.directories(directory)):
+        found = [place.path / REQUEST]
+        for name in FOLDERS:
+            found += sorted((place.path / name).rglob("*"))
+        for path in found:
             yield path.relative_to(directory.path).as_posix()
 
 
 def _sizes(directory: JobDirectory) -> Iterator[tuple[str, int]]:
     """Give the files that may be fetched, and their sizes in bytes."""
     for path in _walk(directory):
-        if found := _place(directory.path, path):
+        if found := _place(directory, path):
             yield path, found.stat().st_size
 
 
 def _opened(file: Path, path: str, opened: Opener) -> MaskedFile:
     """Open a file of a job: only logs are masked, for other files are what somebody made."""
-    return opened(file) if path.startswith("logs/") else MaskedFile(file, ())
+    return opened(file) if _kind(path) == "logs" else MaskedFile(file, ())
 
 
 def _zip(directory: JobDirectory, opened: Opener) -> Iterator[bytes]:
@@ -156,7 +178,7 @@ def _zip(directory: JobDirectory, opened: Opener) -> Iterator[bytes]:
     for path, size in _sizes(directory):
         stored = 0 if Path(path).suffix.lower() in _ZIPPED_ALREADY else None
         place, name = directory.path / path, f"{directory.id}/{path}"
-        if path.startswith("logs/"):
+        if _kind(path) == "logs":
             packed.add(ranges.Window(opened(place), size), name, compress_level=stored)
         else:
             packed.add_path(place, name, compress_level=stored)

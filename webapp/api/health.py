@@ -96,7 +96,7 @@ def _home(service: Service) -> CheckOut:
 
 
 def _disk(service: Service) -> CheckOut:
-    free = shutil.disk_usage(service.home.path).free
+    free = shutil.disk_usage(service.home.disk).free
     if free < service.settings.disk_reserve:
         return CheckOut(ok=False, detail=f"{free // 10**6} MB free: no jobs are taken")
     return CheckOut(ok=True, detail=f"{free // 10**6} MB free")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +12,7 @@ from apiflask import APIBlueprint
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from runner import record
+from runner import record, sub_jobs
 from runner.errors import NotFound
 from runner.events import Event
 from runner.jobdir import JobDirectory
@@ -27,6 +27,7 @@ from webapp.api.schemas_job import (
     LinksOut,
     ProgressOut,
     RequestOut,
+    SubJobOut,
     SubmittedFileOut,
     UsedProcessingOut,
 )
@@ -41,7 +42,8 @@ blueprint = APIBlueprint("job", __name__, tag="jobs")
 def get(job_id: str) -> JobWholeOut:
     """Describe a job: everything that a page about it needs.
 
-    What was asked for, where it stands and why it waits, its stages, attempts, error and results.
+    What was asked for, where it stands and why it waits, its stages, sub-jobs, attempts, error and
+    results.
     """
     job, service = _up_to_date(auth.readable(job_id)), auth.service()
     directory = reading.directory(job)
@@ -49,12 +51,14 @@ def get(job_id: str) -> JobWholeOut:
     with service.db.read() as session:
         events = _events(session, job.id)
         waiting = admission.waiting(session, service, job)
+        parts = session.scalars(select(Job).where(Job.parent == job.id)).all()
     return JobWholeOut.of(
         job,
         title=job_type.title if job_type else None,
         request=_request(job, directory, job_type),
         stages=_stages(events, job_type),
-        attempts=_attempts(events, directory),
+        sub_jobs=_sub_jobs(parts, directory),
+        attempts=_attempts(events, directory if job.parent is None else None),
         artifacts=files.artifacts(job.id),
         progress=_progress(events),
         waiting=WaitingOut.model_validate(waiting) if waiting else None,
@@ -103,7 +107,7 @@ def _request(job: Job, directory: JobDirectory | None, job_type: JobType | None)
         processing=UsedProcessingOut(**{k: used.get(k) for k in UsedProcessingOut.model_fields})
         if used
         else None,
-        resubmit_of=(config.get("queue") or {}).get("resubmit_of"),
+        resubmit_of=(config.get("queue") or {}).get("resubmit_of") if not job.parent else None,
     )
 
 
@@ -111,11 +115,23 @@ def _stages(events: list[Event], job_type: JobType | None) -> list[StageOut]:
     if job_type is None:  # its release is gone: the stages that were seen, in that order
         seen = dict.fromkeys(event["stage"] for event in events if event["kind"] == "stage")
         job_type = cast(JobType, SimpleNamespace(stages=[Stage(name, name) for name in seen]))
-    return [StageOut.model_validate(stage) for stage in JobState(job_type, events).stages.values()]
+    state, of = JobState(job_type, events), {s.name: s.sub_job for s in job_type.stages}
+    return [StageOut(**vars(stage), sub_job=of[stage.name]) for stage in state.stages.values()]
+
+
+def _sub_jobs(parts: Sequence[Job], directory: JobDirectory | None) -> list[SubJobOut]:
+    """Give the sub-jobs in the order of the job type; without a directory by their ids."""
+    told = (directory.config.get("sub_jobs") or {}) if directory else {}
+    found = []
+    for part in sorted(parts, key=lambda part: part.id):
+        name = sub_jobs.split(part.id)[1] or ""
+        title = told[name]["title"] if name in told else None
+        found.append(SubJobOut.of(part, name=name, title=title))
+    return sorted(found, key=lambda part: list(told).index(part.name) if part.name in told else 0)
 
 
 def _attempts(events: list[Event], directory: JobDirectory | None) -> list[AttemptOut]:
-    """Give the attempts as their records say; without a directory, as the events do."""
+    """Give the attempts as their records say; of a sub-job, or without any, as the events do."""
     if directory is not None:
         return [AttemptOut(number=r["attempt"], **_known(r)) for r in record.records(directory)]
     found: dict[int, dict[str, Any]] = {}

@@ -82,13 +82,17 @@ def read(job_id: str, query: LogIn) -> Response:
 @blueprint.post("/jobs/<job_id>/log")
 @blueprint.output(LogOut, status_code=201, description="It is appended.")
 @blueprint.doc(
-    responses={409: "A worker of this service has the job.", 507: "The disk is full."},
+    responses={
+        409: "A worker of this service has the job, or it is a sub-job.",
+        507: "The disk is full.",
+    },
     extensions={"requestBody": _BODY},
 )
 def append(job_id: str) -> LogOut:
     """Append text to the log of a job that is worked on elsewhere; whole or not at all."""
     job = auth.readable(job_id)
     auth.require("worker")
+    jobs.refuse_part(auth.service(), job.id, "Tell of")
     if job.admitted is not None:
         raise jobs.Conflict(f"Job {job.id} has a slot in pool {job.pool}: its own worker runs it.")
     directory = reading.directory(job)
@@ -141,14 +145,15 @@ def _append(piece: BinaryIO, log: Path) -> int:
 def _log(job: Job, directory: JobDirectory | None, stage: str | None) -> Path:
     if directory is None:
         raise NotFound(f"The files of job {job.id} are gone.")
-    logs = auth.service().path(job) / "logs"  # where they are once the job has its place
+    placed = JobDirectory(auth.service().path(job), directory.config)  # where it is going to be
     if stage is None:
-        return logs / "job.log"
+        return placed.logs / "job.log"
     known = reading.catalogue().job_type(job.digest, job.type)
     names = known.stage_names if known else [path.stem for path in directory.logs.glob("*.log")]
     if stage not in names:
         raise NotFound(f"Job {job.id} has no stage {stage!r}. It has: {', '.join(names)}.")
-    return logs / f"{stage}.log"
+    folder, name = placed.of_stage(stage)
+    return folder / "logs" / f"{name}.log"
 
 
 def _last_place(offset: int) -> tuple[str | None, int]:

@@ -25,12 +25,12 @@ from webapp.api.schemas_operations import (
     TypeRuleOut,
 )
 from webapp.instances import TypeRule
-from webapp.models import Job, JobCount, Pause
+from webapp.models import Job, JobCount, Pause, is_whole
 from webapp.service import Service
 from webapp.settings import Settings
 
 Visible = Sequence[str] | None  # names of instances; None: all
-_WAITS = (Job.status == "queued") & Job.admitted.is_(None)
+_WAITS = (Job.status == "queued") & Job.admitted.is_(None) & is_whole()
 
 
 def queue(session: Session, service: Service, visible: Visible, limit: int) -> QueueOut:

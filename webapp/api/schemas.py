@@ -92,7 +92,9 @@ class JobOut(Out):
     profile: str = Field(examples=["local"])
     pool: str = Field(examples=["default"])
     user: str = Field(examples=["jane"])
-    parent: str | None = None
+    parent: str | None = Field(
+        default=None, description="Of a sub-job: the job that it is a part of."
+    )
     status: Status
     error: ErrorOut | None = None
     priority: int
@@ -151,6 +153,7 @@ class StageOut(Out):
 
     name: str = Field(examples=["check"])
     title: str
+    sub_job: str | None = Field(default=None, description="Name of the sub-job that it is of.")
     status: StageStatus
     reason: str | None = Field(default=None, description="Why it ran, or why it did not.")
     attempt: int | None = None

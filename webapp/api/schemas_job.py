@@ -89,13 +89,20 @@ class LinksOut(Out):
     parent: str | None
 
 
+class SubJobOut(JobOut):
+    """A part of a job, as a list shows it."""
+
+    name: str = Field(description="Its id is that of the job, a dot and this.", examples=["meta"])
+
+
 class JobWholeOut(JobOut):
     """A job, with everything that a page about it needs."""
 
     request: RequestOut
     stages: list[StageOut]
+    sub_jobs: list[SubJobOut] = Field(description="The parts of a job made of several.")
     attempts: list[AttemptOut]
-    artifacts: list[ArtifactOut]
+    artifacts: list[ArtifactOut] = Field(description="Its own results; sub-jobs have theirs.")
     progress: ProgressOut | None
     waiting: WaitingOut | None = Field(description="Where it stands in the queue, if it waits.")
     files_gone: bool = Field(description="Whether its directory is gone: only this is known.")

@@ -62,6 +62,10 @@ class ListIn(In):
     instance: Name | None = Field(default=None, description="Of this instance.")
     tag: Name | None = Field(default=None, description="With this tag.")
     parent: Name | None = Field(default=None, description="Sub-jobs of this job.")
+    sub_jobs: bool = Field(
+        default=True,
+        description="Whether sub-jobs are listed, too: each is a job of its own type.",
+    )
     text: Text | None = Field(
         default=None,
         description="Words; each must be the beginning of a word of the job: of its id, type, "
@@ -172,7 +176,9 @@ class FileOut(Out):
 class FilesOut(Out):
     """The files of a job."""
 
-    items: list[ArtifactOut] = Field(description="Results, as the last attempt left them.")
+    items: list[ArtifactOut] = Field(
+        description="Results, as the last attempt left them; those of sub-jobs with them."
+    )
     others: list[FileOut] = Field(description="The request, inputs and logs, as they are now.")
     zip: str = Field(description="URL of a zip of all.")
 

@@ -67,6 +67,15 @@ class TypeStageOut(Out):
 
     name: str
     title: str
+    sub_job: str | None = Field(default=None, description="Name of the sub-job that it is of.")
+
+
+class SubJobTypeOut(Out):
+    """A part of a job type that is made of several."""
+
+    name: str = Field(examples=["meta"])
+    title: str
+    type: str = Field(description="The job type that it is of.", examples=["import_meta"])
 
 
 class KeptOut(Out):
@@ -90,6 +99,9 @@ class TypeWholeOut(TypeOut):
     params: dict[str, Any] = Field(description="JSON Schema of the parameters.")
     inputs: list[InputOut]
     stages: list[TypeStageOut]
+    sub_jobs: list[SubJobTypeOut] = Field(
+        description="Its parts: a property of `params` has the parameters of each, by its name."
+    )
     results: dict[str, str] = Field(description="Names of result files.")
     resources: dict[str, Any] = Field(description="cores, mem_mb, runtime in minutes.")
     retention: RetentionOut

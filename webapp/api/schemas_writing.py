@@ -91,7 +91,10 @@ class PlanOut(Out):
 
 
 class RerunIn(In):
-    """What to run again; without a stage the job goes on from the results that it has."""
+    """What to run again; without a stage the job goes on from the results that it has.
+
+    Of a sub-job it runs that one alone, and what it needs.
+    """
 
     model_config = ConfigDict(strict=True)
 

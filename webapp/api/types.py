@@ -13,6 +13,7 @@ from webapp.api.schemas_types import (
     InputOut,
     KeptOut,
     RetentionOut,
+    SubJobTypeOut,
     TypeIn,
     TypeOut,
     TypesIn,
@@ -115,6 +116,10 @@ def _whole(short: TypeOut, version: Version) -> TypeWholeOut:
         params=dict(job_type.schema),
         inputs=[InputOut.model_validate(spec) for spec in job_type.inputs.values()],
         stages=[TypeStageOut.model_validate(stage) for stage in job_type.stages],
+        sub_jobs=[
+            SubJobTypeOut(name=part.name, title=part.title, type=part.type.name)
+            for part in job_type.sub_jobs.values()
+        ],
         results=dict(job_type.results),
         resources=dict(job_type.resources),
         retention=_retention(job_type.retention.over(DEFAULT)),

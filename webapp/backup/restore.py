@@ -189,8 +189,11 @@ class _Staged:
                 done.kept.append(str(place))
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(staged, place.with_name(f".{place.name}.restored"))
-            place.with_name(f".{place.name}.restored").replace(place)
+            draft = place.with_name(f".{place.name}.restored")
+            draft.unlink(missing_ok=True)
+            draft.touch(0o600, exist_ok=False)  # there may be a secret in it
+            shutil.copy2(staged, draft)
+            draft.replace(place)
             done.files.append(str(place))
 
     def _place(self, entry: Entry) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tarfile
 import tempfile
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.files import now, room_on_disk, sha256, sync
+from webapp import migrate
 from webapp.backup import archive, files, tables
 from webapp.backup.archive import Entry, Manifest
 from webapp.service import Service
@@ -55,16 +57,23 @@ def backup(service: Service, path: Path, *, with_secrets: bool = False) -> Saved
     ------
     DatabaseAway
         If the database does not answer.
+    WrongSchema
+        If it has no tables.
     DiskFull
         If there is no room.
     """
+    if migrate.current(service.db) is None:
+        raise migrate.WrongSchema(
+            f"The database {service.db.url.render_as_string(hide_password=True)} has no tables: "
+            "there is nothing to back up. Is this the right home (--home)?"
+        )
     folder = path.absolute().parent
     with (
         room_on_disk(folder),
         tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=folder) as scratch,
     ):
         parts, manifest = _tables(service, Path(scratch))
-        parts += _configuration(service, manifest, with_secrets)
+        parts += _configuration(service, manifest, with_secrets, Path(scratch, "files"))
         whole = Path(scratch, "whole")
         _write(whole, manifest, parts)
         whole.replace(path)
@@ -101,18 +110,24 @@ def _jsonl(part: Path, name: str, lines: Iterable[bytes]) -> Entry:
     return Entry(name, digest.hexdigest(), size, rows)
 
 
-def _configuration(service: Service, manifest: Manifest, with_secrets: bool) -> list[Path]:
+def _configuration(
+    service: Service, manifest: Manifest, with_secrets: bool, scratch: Path
+) -> list[Path]:
+    """Copy what is chosen of the configuration: somebody may edit it while it is packed."""
     config = service.home.path / "config"
     chosen = files.choose(config, with_secrets)
     manifest.secrets = with_secrets
     manifest.left_out = [path.relative_to(config).as_posix() for path in chosen.left_out]
-    for path in chosen.inside:
-        name = f"config/{path.relative_to(config).as_posix()}"
-        manifest.entries.append(Entry(name, sha256(path), path.stat().st_size))
-    for number, path in enumerate(chosen.outside):
-        name, size = f"outside/{number}", path.stat().st_size
-        manifest.entries.append(Entry(name, sha256(path), size, place=str(path)))
-    return [*chosen.inside, *chosen.outside]
+    named = [(f"config/{path.relative_to(config).as_posix()}", path) for path in chosen.inside]
+    named += [(f"outside/{number}", path) for number, path in enumerate(chosen.outside)]
+    outside, parts = set(chosen.outside), []
+    scratch.mkdir()
+    for number, (name, path) in enumerate(named):
+        part = Path(shutil.copy2(path, scratch / str(number)))
+        place = str(path) if path in outside else None
+        manifest.entries.append(Entry(name, sha256(part), part.stat().st_size, place=place))
+        parts.append(part)
+    return parts
 
 
 def _write(whole: Path, manifest: Manifest, parts: list[Path]) -> None:

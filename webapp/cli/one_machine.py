@@ -22,7 +22,7 @@ from webapp.children import Child, Errand, Family, Signals, Terminal, adopt_orph
 from webapp.cli.servers import Servers
 from webapp.cli.sockets import CannotStart, answers, url_of
 from webapp.db import DatabaseAway
-from webapp.models import Job
+from webapp.models import Job, is_whole
 from webapp.service import Service
 from webapp.settings import socket_path
 from webapp.worker.process import STOP
@@ -59,6 +59,7 @@ class OneMachine:
         self._worker = Child("the worker process", self._start_worker)
         self._servers = Servers(self._family, listener, service.settings.web_processes)
         self._preparation: Errand | None = None
+        self._again = False
         self._terminal = Terminal()
         self._stops = 0
         self._signals: Signals | None = None
@@ -113,11 +114,13 @@ class OneMachine:
 
     def _renew(self) -> None:
         """Begin to replace web server and worker by those of the version that is installed now."""
-        if self._preparation is None:
-            argv = [sys.executable, "-m", "webapp.cli.prepare"]
-            start = partial(spawn, argv, death=signal.SIGTERM)
-            self._preparation = Errand("the preparation of a new version", start)
-            self._family.add(self._preparation)
+        if self._preparation is not None:
+            self._again = True  # what it prepares may be older than what is installed now
+            return
+        argv = [sys.executable, "-m", "webapp.cli.prepare"]
+        start = partial(spawn, argv, death=signal.SIGTERM)
+        self._preparation, self._again = Errand("the preparation of a new version", start), False
+        self._family.add(self._preparation)
 
     def _go_on_renewing(self) -> None:
         """Replace them, once what they need is there: the tables, the job types."""
@@ -128,6 +131,8 @@ class OneMachine:
         else:
             log.error("the new version cannot be prepared (see above); the old one goes on")
         self._preparation = None
+        if self._again:
+            self._renew()
 
     def _drain(self) -> None:
         """Wait for the attempts; the web server goes on answering meanwhile."""
@@ -217,7 +222,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _say_what_runs(service: Service) -> None:
-    query = select(Job.id, Job.type).where(Job.status.in_(("running", "stopping")))
+    query = select(Job.id, Job.type).where(Job.status.in_(("running", "stopping")), is_whole())
     try:
         with service.db.read() as session:
             found = session.execute(query.order_by(Job.id).limit(20)).all()

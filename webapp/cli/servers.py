@@ -56,19 +56,21 @@ class _Server:
                 os.killpg(self.child.pid, signal.SIGKILL)
 
     def _start(self) -> int:
-        self._close()
+        self.close()
         self._pipe, ours = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._ready, self._since = 0, time.monotonic()
-        numbers = (self._listener.fileno(), ours)
+        theirs = self._listener.fileno()
         try:
-            for number in numbers:
+            for number in (theirs, ours):
                 os.set_inheritable(number, True)
-            argv = ["-m", "webapp.cli.web", "--fd", str(numbers[0]), "--ready", str(ours)]
+            argv = ["-m", "webapp.cli.web", "--fd", str(theirs), "--ready", str(ours)]
             return spawn([sys.executable, *argv], death=signal.SIGINT)
         finally:
+            os.set_inheritable(theirs, False)  # a worker that had it would keep the port
             os.close(ours)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Ask it no longer whether it is ready."""
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None
@@ -96,11 +98,6 @@ class Servers:
         self._then: Callable[[], object] = lambda: None
         self._old: list[_Server] = []
         family.add(self._now.child)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the server has answered."""
-        return self._now.is_ready
 
     @property
     def are_running(self) -> bool:
@@ -151,14 +148,21 @@ class Servers:
         log.info("the new web server answers; the old one finishes what it has begun")
         self._now.child.stop()
         self._old.append(self._now)
+        for server in (self._now, successor):
+            server.close()
         self._now, self._next = successor, None
         self._then()
-        if self._again:
-            self.renew(self._then)
+        self._renew_again()
 
     def _give_up(self, failed: _Server) -> None:
         log.error("the new web server does not start (see above); the old one goes on")
         failed.child.wanted = False
         failed.kill()
+        failed.close()
         self._old.append(failed)
         self._next = None
+        self._renew_again()
+
+    def _renew_again(self) -> None:
+        if self._again:
+            self.renew(self._then)

@@ -51,6 +51,7 @@ def handed_over() -> socket.socket | None:
         return None
     if number != "1":
         raise CannotStart(f"systemd hands over {number} sockets; the web server takes one.")
+    os.set_inheritable(_FIRST_HANDED_OVER, False)  # or all that we start would have it
     return socket.socket(fileno=_FIRST_HANDED_OVER)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from webapp.client.sse import messages
 
 _SILENCE = 45.0  # seconds; the service says every 15 that it is still there
 _POLL = 2.0  # seconds between questions, where there is no place for a stream
+_STOOD = 10.0  # seconds after which a stream that breaks off was a good one
 _POLLS = 5  # then it is asked for a stream again
 _MIMETYPE = "text/event-stream"
 
@@ -31,16 +32,24 @@ def follow(connection: Connection, job_id: str, since: int) -> Iterator[Event]:
         If it cannot be reached for as long as there is patience.
     """
     tries = Tries(connection.patience)
+    last = 0.0
+
+    def heard() -> None:
+        nonlocal last
+        last = time.monotonic()
+
     while True:
-        before = since
+        before, began = since, time.monotonic()
+        last = began
         try:
-            for event in _stream(connection, job_id, since):
+            for event in _stream(connection, job_id, since, heard):
                 if event is None:
                     return
                 since = event.n
                 yield event
         except Incomplete:  # the server restarts, or a proxy has had enough: come back
-            if since != before:
+            # patience is for a server that is away, not for a job of which nothing is heard
+            if since != before or last - began > min(_STOOD, connection.patience):
                 tries = Tries(connection.patience)
             wait = tries.next()
             if wait is None:
@@ -100,17 +109,25 @@ def event_of(document: dict[str, Any]) -> Event:
     )
 
 
-def _stream(connection: Connection, job_id: str, since: int) -> Iterator[Event | None]:
-    """Give events as they come; None is the end of the job."""
+def _stream(
+    connection: Connection, job_id: str, since: int, heard: Callable[[], None]
+) -> Iterator[Event | None]:
+    """Give events as they come; None is the end of the job. Each line is `heard`."""
     headers = {"Accept": _MIMETYPE, "Last-Event-ID": str(since)}
     timeout = httpx.Timeout(_SILENCE, connect=10.0)
     path = f"/jobs/{job_id}/events"
     with connection.stream("GET", path, headers=headers, timeout=timeout) as response:
         if not response.headers.get("Content-Type", "").startswith(_MIMETYPE):
             raise Incomplete(f"{connection.server} has no stream of events. Is it the service?")
-        for message in messages(response.iter_lines()):
+        for message in messages(_noted(response.iter_lines(), heard)):
             if message.event == "end":
                 yield None
                 return
             yield event_of(json.loads(message.data))
     raise Incomplete(f"The stream of {connection.server} ended before the job did.")
+
+
+def _noted(lines: Iterator[str], heard: Callable[[], None]) -> Iterator[str]:
+    for line in lines:
+        heard()
+        yield line

@@ -254,10 +254,14 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _query(filters: Mapping[str, Any]) -> dict[str, Any]:
     """Write lists as the service reads them, several values separated by commas."""
     return {
-        name: value if isinstance(value, str | int) else ",".join(value)
+        name: _text(value) if isinstance(value, str | int) else ",".join(value)
         for name, value in _given(filters).items()
         if value != ()
     }
+
+
+def _text(value: str | int) -> str | int:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _document(

@@ -77,7 +77,9 @@ class Job:
 
     Attributes
     ----------
-    stages, attempts, artifacts, progress, waiting
+    name : str or None
+        Of a sub-job, among those of its job.
+    stages, sub_jobs, attempts, artifacts, progress, waiting
         Only of a job that was asked for by itself; lists leave them out.
     warnings : tuple of str
         Only of a job that was just submitted: what its submitter should know.
@@ -95,6 +97,7 @@ class Job:
     pool: str = ""
     user: str = ""
     parent: str | None = None
+    name: str | None = None
     error: JobError | None = None
     priority: int = 0
     tags: tuple[str, ...] = ()
@@ -107,6 +110,7 @@ class Job:
     url: str = ""
     warnings: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
+    sub_jobs: tuple[Job, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     progress: Progress | None = None
@@ -130,6 +134,7 @@ class Job:
         several: dict[str, type] = {"stages": Stage, "attempts": Attempt, "artifacts": Artifact}
         for name, kind in several.items():
             given[name] = tuple(build(kind, part) for part in document.get(name) or ())
+        given["sub_jobs"] = tuple(cls.of(part) for part in document.get("sub_jobs") or ())
         return build(cls, given)
 
 

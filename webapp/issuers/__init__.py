@@ -93,7 +93,8 @@ class Issuers:
             try:
                 return identity(issuer, self._verified(issuer, header, text))
             except Unauthorized as error:
-                _log.info("a token of issuer %s is refused: %s", issuer.name, error.message)
+                reason = error.__cause__ or error.message
+                _log.info("a token of issuer %s is refused: %s", issuer.name, reason)
                 refusals.append(error)
         if not refusals:
             _log.info("a token is refused: no issuer is trusted for its iss, aud and alg")
@@ -120,7 +121,7 @@ class Issuers:
                 "Tokens of this issuer cannot be verified now; the log of the service says why."
             ) from None
         if key is None:
-            raise Unauthorized(_NOT_VALID)
+            raise Unauthorized(_NOT_VALID) from InvalidKeyError("no key fits its alg and kid")
         return _decoded(issuer, key, text)
 
 
@@ -130,10 +131,12 @@ def _unverified(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
         if len(text) > _LONGEST:
             raise DecodeError("too long")
         parts = jwt.decode_complete(text, options={"verify_signature": False})
-    except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+    except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        _log.info("a token is refused: it cannot be read (%s)", type(error).__name__)
         raise Unauthorized(_NOT_VALID) from None
     header, claims = parts["header"], parts["payload"]
     if not isinstance(header.get("alg"), str) or "crit" in header:  # no extension is understood
+        _log.info("a token is refused: it has no alg, or a crit")
         raise Unauthorized(_NOT_VALID)
     return header, claims
 
@@ -161,13 +164,13 @@ def _decoded(issuer: Issuer, key: Any, text: str) -> dict[str, Any]:
                 "verify_jti": False,
             },
         )
-    except (DecodeError, InvalidAlgorithmError, InvalidKeyError):  # the signature is wrong
-        raise Unauthorized(_NOT_VALID) from None
+    except (DecodeError, InvalidAlgorithmError, InvalidKeyError) as error:  # the signature is wrong
+        raise Unauthorized(_NOT_VALID) from error
     except ExpiredSignatureError:
         raise Unauthorized("The token has expired. Get a new one from its issuer.") from None
     except ImmatureSignatureError:
         raise Unauthorized("The token is not valid yet: are the clocks right?") from None
     except MissingRequiredClaimError as error:
         raise Unauthorized(f"The token has no claim {error.claim}.") from None
-    except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        raise Unauthorized(_NOT_VALID) from None
+    except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise Unauthorized(_NOT_VALID) from error

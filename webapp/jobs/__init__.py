@@ -6,8 +6,17 @@ the rows, which are a fold of them.
 
 from webapp.jobs.aside import Amount, measure, told_size
 from webapp.jobs.attempt import Claim, claim, fail, finished, interrupted, lost, take_over
-from webapp.jobs.change import append, cancel, change, delete, rerun, settle_notes
+from webapp.jobs.change import (
+    append,
+    cancel,
+    change,
+    delete,
+    refuse_part,
+    rerun,
+    settle_notes,
+)
 from webapp.jobs.fold import Conflict, absorb, get
+from webapp.jobs.recover import catch_up_parts
 from webapp.jobs.remove import remove, settle_removals
 from webapp.jobs.submit import (
     PRIORITIES,
@@ -31,6 +40,7 @@ __all__ = [
     "absorb",
     "append",
     "cancel",
+    "catch_up_parts",
     "change",
     "claim",
     "delete",
@@ -40,6 +50,7 @@ __all__ = [
     "interrupted",
     "lost",
     "measure",
+    "refuse_part",
     "remove",
     "rerun",
     "resubmit",

@@ -1,4 +1,4 @@
-"""Files of a job by kind: counted, set aside in one step, deleted afterwards."""
+"""Files of a job by kind, those of its sub-jobs with them: counted, set aside, deleted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from runner.jobdir import SUB_JOBS
 
 _PLACES = {"work": ("work",), "results": ("results",), "logs": ("logs", ".snakemake/log")}
 _ASIDE = ".removed-"  # in the job directory: ``.removed-KIND-…``
@@ -97,10 +99,15 @@ def content(folder: Path) -> list[Path]:
 
 
 def _allow(remove: Callable[[str], object], path: str, _: object) -> None:
-    """Delete in a folder that its owner has made read-only."""
+    """Delete in a folder that its owner has closed, to writing or to reading."""
+    closed = not os.access(path, os.R_OK | os.X_OK)
     with suppress(OSError):
         Path(path).parent.chmod(0o700)
-        remove(path)
+        if remove in (os.unlink, os.rmdir):
+            remove(path)
+        elif closed:  # nobody could look into it
+            Path(path).chmod(0o700)
+            shutil.rmtree(path, onerror=_allow)
 
 
 def _all_of(root: Path, kind: str) -> Iterator[Path]:
@@ -109,7 +116,9 @@ def _all_of(root: Path, kind: str) -> Iterator[Path]:
 
 
 def _places(root: Path, kind: str) -> Iterator[Path]:
-    return (root / place for place in _PLACES[kind])
+    for folder in (root, *sorted(root.glob(f"{SUB_JOBS}/*"))):
+        if folder.is_dir() and not folder.is_symlink():
+            yield from (folder / place for place in _PLACES[kind])
 
 
 def _amount(folder: Path) -> Amount:
@@ -118,7 +127,7 @@ def _amount(folder: Path) -> Amount:
     files = size = 0
     for name, _, names in os.walk(folder):
         for file in names:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # gone meanwhile, or in a closed folder
                 size += os.lstat(os.path.join(name, file)).st_size
                 files += 1
     return Amount(files, size)

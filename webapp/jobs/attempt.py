@@ -12,7 +12,7 @@ from runner import leader, profile, record, redact
 from runner.errors import JobRunnerError, NotFound
 from runner.jobdir import JobDirectory, draft_of
 from webapp.admission import admit
-from webapp.jobs.artifacts import artifacts_of, write_artifacts
+from webapp.jobs.artifacts import artifacts_of, write_all
 from webapp.jobs.fold import absorb, changing, get, lose
 from webapp.models import ENDED, Job
 from webapp.service import Service
@@ -27,7 +27,7 @@ class Claim:
     directory : JobDirectory
         In its place.
     options : dict
-        ``stage`` and ``only``, if that is what was asked for.
+        ``sub_job``, ``stage`` and ``only``, if that is what was asked for.
     """
 
     directory: JobDirectory
@@ -55,11 +55,12 @@ def take_over(service: Service, job_id: str) -> Job:
     """Take over what is new in a job's directory; give its row as it is then."""
     with service.db.read() as session:
         job = get(session, job_id)
-        size = (service.place(job).path / "events.jsonl").stat().st_size
-        if size <= job.events_offset:
+        whole = job if job.parent is None else get(session, job.parent)
+        size = (service.place(whole).path / "events.jsonl").stat().st_size
+        if size <= whole.events_offset:
             return job
-    with changing(service, job_id) as (_, job, _):
-        return job
+    with changing(service, job_id) as (session, _, _):
+        return get(session, job_id)
 
 
 def finished(service: Service, job_id: str) -> None:
@@ -72,7 +73,7 @@ def finished(service: Service, job_id: str) -> None:
     found = artifacts_of(directory)
     with service.db.write() as session:
         get(session, job_id, lock=True)
-        write_artifacts(session, job_id, found)
+        write_all(session, found)
 
 
 def fail(service: Service, job_id: str, error: JobRunnerError) -> None:
@@ -106,7 +107,8 @@ def interrupted(service: Service, job_id: str) -> Job:
     JobBusy
         If its leader lives after all.
     """
-    with changing(service, job_id) as (session, job, directory):
+    # what its death has cut off looks as if it had failed, until that attempt is closed
+    with changing(service, job_id, parts_later=True) as (session, job, directory):
         # one that somebody started by hand in the directory is claimed by no worker
         if job.status not in ENDED and (job.claimed_by or record.is_open(directory)):
             lock = leader.acquire(directory.path)
@@ -136,7 +138,7 @@ def _mask(service: Service, job: Job, directory: JobDirectory) -> None:
         credentials = profile.load(job.profile, service.home.path).credentials()
     except JobRunnerError:
         return  # there was none to be had, or there is none any more
-    secrets = redact.secrets_of(credentials.get(profile.DSN_VARIABLE))
+    secrets = redact.secrets_in(credentials)
     redact.redact_logs(directory.path, secrets)
 
 

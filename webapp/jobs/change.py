@@ -10,12 +10,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from runner import launch
+from runner import launch, sub_jobs
 from runner.errors import NotFound
 from runner.jobdir import JobDirectory
 from webapp.admission import admit
+from webapp.jobs import parts
 from webapp.jobs.attempt import take_over
-from webapp.jobs.fold import Conflict, changing, get, uncount
+from webapp.jobs.counts import uncount
+from webapp.jobs.fold import Conflict, changing, get
 from webapp.models import ENDED, Job
 from webapp.service import Service
 
@@ -55,8 +57,9 @@ def cancel(service: Service, job_id: str, by: str) -> Job:
     Raises
     ------
     Conflict
-        If it has ended.
+        If it has ended, or is a sub-job.
     """
+    refuse_part(service, job_id, "Cancel")
     with _asked(service, job_id) as (_, job, directory):
         if job.status in ENDED:
             raise Conflict(f"Job {job_id} has ended already: it {_has(job.status)}.")
@@ -71,7 +74,7 @@ def cancel(service: Service, job_id: str, by: str) -> Job:
 def rerun(
     service: Service, job_id: str, by: str, stage: str | None = None, only: bool = False
 ) -> Job:
-    """Queue a further attempt of a job that has ended.
+    """Queue a further attempt of a job that has ended; of a sub-job, with it alone.
 
     Parameters
     ----------
@@ -83,20 +86,21 @@ def rerun(
     Raises
     ------
     Conflict
-        If it has not ended.
+        If it has not ended, or the job that it is a part of has not.
     InvalidRequest
         If its type has no such stage.
     """
-    with _asked(service, job_id) as (_, job, directory):
+    whole, name = sub_jobs.split(job_id)
+    with _asked(service, whole) as (session, job, directory):
+        asked = get(session, job_id)
         if job.status not in ENDED:
-            raise Conflict(f"Job {job_id} is {job.status}. Wait for its end, or cancel it first.")
-        prepared = launch.reopen(service.home, directory)
-        if stage is not None:
-            prepared.job_type.stage(stage)
-        options = {"stage": stage, "only": only} if stage else {}
+            raise Conflict(f"Job {whole} is {job.status}. Wait for its end, or cancel it first.")
+        options: dict[str, Any] = {"stage": stage, "only": only} if stage else {}
+        options |= {"sub_job": name} if name else {}
+        launch.reopen(service.home, directory).options(**options)  # are there such stages?
         directory.events.append("status", source="api", status="queued", by=by, options=options)
     admit(service)
-    return job
+    return asked
 
 
 def change(
@@ -108,7 +112,14 @@ def change(
     tags: Sequence[str] | None = None,
     pinned: bool | None = None,
 ) -> Job:
-    """Change what is not None; the directory notes it."""
+    """Change what is not None; the directory notes it.
+
+    Raises
+    ------
+    Conflict
+        If it is a sub-job.
+    """
+    refuse_part(service, job_id, "Change")
     given = {"priority": priority, "tags": None if tags is None else list(tags), "pinned": pinned}
     changes = {name: value for name, value in given.items() if value is not None}
     with _asked(service, job_id) as (_, job, directory):
@@ -119,13 +130,14 @@ def change(
 
 
 def delete(service: Service, job_id: str) -> None:
-    """Remove a job that has ended: row, events and directory.
+    """Remove a job that has ended, with its sub-jobs: rows, events and directory.
 
     Raises
     ------
     Conflict
-        If it has not ended, or is pinned.
+        If it has not ended, is pinned, or is a sub-job.
     """
+    refuse_part(service, job_id, "Delete")
     with service.db.write() as session:
         job = get(session, job_id, lock=True)
         if job.status not in ENDED:
@@ -136,8 +148,10 @@ def delete(service: Service, job_id: str) -> None:
         gone = path.with_name(f".deleted-{job_id}")
         with suppress(FileNotFoundError):
             path.rename(gone)
-        uncount(session, job)
-        session.delete(job)
+        rows = [*parts.rows(session, job), job]
+        uncount(session, rows)
+        for row in rows:
+            session.delete(row)
     shutil.rmtree(gone, ignore_errors=True)  # what cannot be removed now is swept later
 
 
@@ -154,8 +168,10 @@ def append(service: Service, job_id: str, by: str, kind: str, time: str, **data:
     Raises
     ------
     Conflict
-        If a worker of ours has the job, or the status cannot follow the one it has.
+        If a worker of ours has the job, the status cannot follow the one it has, or it is a
+        sub-job.
     """
+    refuse_part(service, job_id, "Tell of")
     with _asked(service, job_id) as (_, job, directory):
         if kind == "status":
             _check_elsewhere(job, data["status"])
@@ -163,6 +179,25 @@ def append(service: Service, job_id: str, by: str, kind: str, time: str, **data:
         directory.events.append(kind, source=by, attempt=number, time=time, **data)
     admit(service)
     return job
+
+
+def refuse_part(service: Service, job_id: str, what: str) -> None:
+    """Refuse to do to a sub-job what is only done to the whole.
+
+    Parameters
+    ----------
+    what : str
+        How a sentence begins that says to do it to a job.
+
+    Raises
+    ------
+    Conflict
+        If it is a sub-job.
+    """
+    with service.db.read() as session:
+        parent = get(session, job_id).parent
+    if parent is not None:
+        raise Conflict(f"{job_id} is a sub-job. {what} the job that it is a part of: {parent}.")
 
 
 def _check_elsewhere(job: Job, status: str) -> None:

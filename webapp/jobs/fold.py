@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import delete, insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from runner import sub_jobs
 from runner.errors import JobRunnerError, NotFound
 from runner.events import Event
 from runner.files import now, sync
 from runner.jobdir import JobDirectory
 from webapp import notify, tally
-from webapp.db import lock
-from webapp.models import ENDED, REMOVABLE, Job, JobCount, JobEvent, JobWord
+from webapp.jobs import counts, parts
+from webapp.jobs.artifacts import write_artifacts
+from webapp.models import ENDED, REMOVABLE, Job, JobEvent, JobWord
+from webapp.queue import channel_of
 from webapp.service import Service
 from webapp.words import words
 
@@ -45,18 +47,29 @@ def get(session: Session, job_id: str, *, lock: bool = False) -> Job:
 
 
 @contextmanager
-def changing(service: Service, job_id: str) -> Iterator[tuple[Session, Job, JobDirectory]]:
+def changing(
+    service: Service, job_id: str, *, parts_later: bool = False
+) -> Iterator[tuple[Session, Job, JobDirectory]]:
     """Give a job, locked and up to date with its directory, and tell listeners afterwards.
 
-    What the block appends to the directory's events is taken over at its end.
+    What the block appends to the directory's events is taken over at its end. For a sub-job it is
+    the job that it is a part of: they change together.
+
+    Parameters
+    ----------
+    parts_later : bool
+        Bring sub-jobs up to date at the end only: the block knows better what has become of them.
     """
     with service.db.write() as session:
-        job = get(session, job_id, lock=True)
+        job = get(session, sub_jobs.split(job_id)[0], lock=True)
         directory = service.place(job)  # or it might be moved meanwhile
-        absorb(service, session, job, directory)
+        absorb(service, session, job, directory, with_parts=not parts_later)
         yield session, job, directory
         absorb(service, session, job, directory)
-    service.queue.publish(f"jobrunner:job:{job_id}")
+        if parts_later:
+            absorb_parts(service, session, job, directory)
+    for identifier in (job.id, *parts.ids(directory)):
+        service.queue.publish(channel_of(identifier))
 
 
 def absorb(
@@ -66,8 +79,9 @@ def absorb(
     directory: JobDirectory,
     *,
     quietly: bool = False,
+    with_parts: bool = True,
 ) -> list[Event]:
-    """Take over the events that the rows do not have yet.
+    """Take over the events that the rows do not have yet; those of sub-jobs, too.
 
     Parameters
     ----------
@@ -76,11 +90,13 @@ def absorb(
     session : Session
         In a writing transaction.
     job : Job
-        Its row, locked.
+        Its row, locked; not that of a sub-job.
     directory : JobDirectory
         Where the events stand.
     quietly : bool
         Tell nobody of them: they happened long ago.
+    with_parts : bool
+        Those of sub-jobs, too; else somebody does it later.
 
     Returns
     -------
@@ -88,27 +104,72 @@ def absorb(
         Those that were new.
     """
     events, offset = directory.events.tail(job.events_offset)
-    if not events:
-        return []
+    if events and with_parts:
+        # first: what is told of the job tells of them, too
+        absorb_parts(service, session, job, directory, quietly=quietly)
+    if events:
+        _take_over(service, session, job, directory, events, offset, quietly)
+    return events
+
+
+def absorb_parts(
+    service: Service,
+    session: Session,
+    job: Job,
+    directory: JobDirectory,
+    *,
+    quietly: bool = False,
+) -> int:
+    """Take over what the events of a job mean for its sub-jobs; as `absorb`, give how many."""
+    found, number = parts.of(service, session, job, directory), 0
+    if found:
+        counts.lock_for(session, [job, *(part for part, _ in found)])
+    for part, place in found:
+        events, offset = place.events.tail(part.events_offset)
+        if events:
+            _take_over(service, session, part, place, events, offset, quietly)
+            number += 1
+    return number
+
+
+def _take_over(
+    service: Service,
+    session: Session,
+    job: Job,
+    directory: JobDirectory,
+    events: list[Event],
+    offset: int,
+    quietly: bool,
+) -> None:
     sync(directory.events.path)  # what the rows know must be there after a power cut, too
     before, error = job.status if job.events_seen else None, job.error
     session.execute(insert(JobEvent), [_row(job.id, event) for event in events])
     for event in events:
         _APPLY.get(event["kind"], _ignore)(job, event)
-        tally.count(session, job, event, quietly=quietly)
+        if not parts.has_told(directory, event):
+            tally.count(session, job, event, quietly=quietly)
         if not quietly:
             notify.announce(service, session, job, directory, event)
     if before is None or job.error != error or any("changes" in event for event in events):
         _write_words(session, job, directory)
+    if any("results" in event.get("removed", ()) for event in events):
+        write_artifacts(session, job.id, ())
     job.events_seen, job.events_offset = events[-1]["n"], offset
     if job.status != before:
-        _count(session, job, before)
+        counts.count(session, job, before)
     session.flush()
-    return events
 
 
 def lose(service: Service, session: Session, job: Job) -> None:
-    """End a job whose directory is gone: the rows alone can still say so."""
+    """End a job whose directory is gone, and its sub-jobs: the rows alone can still say so."""
+    found = [job, *parts.rows(session, job)]
+    counts.lock_for(session, found)
+    for row in found:
+        if row.status not in ENDED:
+            _lose(service, session, row)
+
+
+def _lose(service: Service, session: Session, job: Job) -> None:
     before = job.status
     message = "The directory of the job is gone. Submit it again, or restore the directory."
     error: dict[str, Any] = {
@@ -124,13 +185,8 @@ def lose(service: Service, session: Session, job: Job) -> None:
     tally.count(session, job, event)
     notify.announce(service, session, job, None, event)
     job.events_seen = event["n"]
-    _count(session, job, before)
+    counts.count(session, job, before)
     session.flush()
-
-
-def uncount(session: Session, job: Job) -> None:
-    """Take a job that is being deleted out of the counts."""
-    _add(session, (job.instance, job.type, job.status), -1)
 
 
 def _write_words(session: Session, job: Job, directory: JobDirectory) -> None:
@@ -154,6 +210,7 @@ def _ignore(job: Job, event: Event) -> None:
 
 
 def _status(job: Job, event: Event) -> None:
+    had_ended = job.status in ENDED
     job.status, job.error = event["status"], event.get("error")
     job.finished = event["time"] if job.status in ENDED else None
     if job.status == "queued":
@@ -161,7 +218,7 @@ def _status(job: Job, event: Event) -> None:
     elif job.status in ENDED:
         job.queued = None
     if job.status == "running":
-        job.started = job.started or event["time"]
+        job.started = event["time"] if had_ended else job.started or event["time"]
         for kind in REMOVABLE:  # the attempt makes them anew
             setattr(job, f"{kind}_removed", None)
     elif job.status == "stopping":  # the runner says so, too, when a worker is shut down
@@ -200,26 +257,3 @@ _APPLY: dict[str, Callable[[Job, Event], None]] = {
     "attempt": _attempt,
     "note": _note,
 }
-
-
-def _count(session: Session, job: Job, before: str | None) -> None:
-    changes = {(job.instance, job.type, job.status): 1}
-    if before is not None:
-        changes[job.instance, job.type, before] = -1
-    for key, number in changes.items():
-        _add(session, key, number)
-
-
-def _add(session: Session, key: tuple[str, str, str], number: int) -> None:
-    # one lock for all statuses of a type: a transaction may change them in any order, and two that
-    # do it in different orders would wait for each other
-    lock(session, f"counts:{key[0]}:{key[1]}")
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    row = dict(zip(("instance", "type", "status"), key, strict=True)) | {"number": number}
-    statement = dialect.insert(JobCount).values(row)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["instance", "type", "status"],
-            set_={"number": JobCount.number + number},
-        )
-    )

@@ -5,17 +5,15 @@ What is read here happened long ago: nobody is told of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from runner import record
 from runner.events import Event
 from runner.jobdir import JobDirectory
-from webapp.jobs.artifacts import artifacts_of, ends_attempt, write_artifacts
-from webapp.jobs.fold import absorb, get
+from webapp import supervisor
+from webapp.jobs.artifacts import Found, artifacts_of, ends_attempt, write_all
+from webapp.jobs.fold import absorb, absorb_parts, get
 from webapp.jobs.row import Needs, new_row
 from webapp.models import ENDED, Artifact, Job
 from webapp.service import Service
@@ -28,9 +26,9 @@ def enter(
     session: Session,
     directory: JobDirectory,
     needs: Needs,
-    artifacts: Iterable[dict[str, Any]],
+    artifacts: Found,
 ) -> Job:
-    """Add a job that has a directory and no row.
+    """Add a job that has a directory and no row; with its sub-jobs.
 
     Parameters
     ----------
@@ -42,7 +40,7 @@ def enter(
         In its place.
     needs : Needs
         What profile and job type say.
-    artifacts : iterable of dict
+    artifacts : mapping
         What `artifacts_of` gives, read before: it takes time.
     """
     job = new_row(service.home.path, directory, needs)
@@ -52,22 +50,37 @@ def enter(
     if job.status == "stopping" and not record.is_open(directory):
         # Its supervisor had not begun yet: let the reconciler find out that it is dead.
         job.claimed_by = _LOST
-    write_artifacts(session, job.id, artifacts)
+    write_all(session, artifacts)
     return job
 
 
 def catch_up(service: Service, job_id: str) -> list[Event]:
-    """Take over what a directory has and the rows have not; give the events that were new."""
+    """Take over what a directory has and the rows have not; give the events that were new.
+
+    Those of a job that is worked on are left to its supervisor, who tells of them.
+    """
     with service.db.write() as session:
         job = get(session, job_id, lock=True)
         directory = service.place(job)
+        if supervisor.is_held(directory.path):
+            return []
         events = absorb(service, session, job, directory, quietly=True)
     if any(ends_attempt(event) for event in events):
         found = artifacts_of(directory)
         with service.db.write() as session:
             get(session, job_id, lock=True)
-            write_artifacts(session, job_id, found)
+            write_all(session, found)
     return events
+
+
+def catch_up_parts(service: Service, job_id: str) -> int:
+    """Take over what the sub-jobs of a job lack, though its own rows are right; give how many.
+
+    They are written after the job itself, and the disk may have been full then.
+    """
+    with service.db.write() as session:
+        job = get(session, job_id, lock=True)
+        return absorb_parts(service, session, job, service.place(job))
 
 
 def note_artifacts(service: Service, job_id: str) -> bool:
@@ -81,9 +94,10 @@ def note_artifacts(service: Service, job_id: str) -> bool:
     found = artifacts_of(directory)
     with service.db.write() as session:
         job = get(session, job_id, lock=True)
-        known = select(Artifact.path, Artifact.sha256).where(Artifact.job_id == job_id)
-        noted = {(path, digest) for path, digest in session.execute(known)}
-        if job.status not in ENDED or noted == {(f["path"], f["sha256"]) for f in found}:
+        columns = (Artifact.job_id, Artifact.path, Artifact.sha256)
+        known = session.execute(select(*columns).where(Artifact.job_id.in_(found)))
+        there = {(name, f["path"], f["sha256"]) for name in found for f in found[name]}
+        if job.status not in ENDED or {tuple(row) for row in known} == there:
             return False
-        write_artifacts(session, job_id, found)
+        write_all(session, found)
         return True

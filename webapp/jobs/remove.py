@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import time
@@ -12,21 +13,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete
-
 from runner import leader, processes
 from runner.errors import JobBusy, NotFound
 from runner.jobdir import JobDirectory
 from webapp.jobs import aside
 from webapp.jobs.aside import Amount
 from webapp.jobs.fold import absorb, changing, get
-from webapp.models import ENDED, REMOVABLE, Artifact, Job
+from webapp.models import ENDED, REMOVABLE, Job
 from webapp.service import Service
 
 Due = Callable[[Job], Mapping[str, str]]  # kinds of files that are to go, each with the reason
 _NAMES = {"work": "work files", "results": "result files", "logs": "logs"}
 _NOTES = "removing"  # folder in the home
 _LOCK_IS_OLD = 24 * 3600.0  # seconds
+
+log = logging.getLogger(__name__)
 
 
 def remove(service: Service, job_id: str, due: Due, why: str) -> dict[str, Amount]:
@@ -68,8 +69,6 @@ def remove(service: Service, job_id: str, due: Due, why: str) -> dict[str, Amoun
             with aside.set_aside(directory.path, reasons):
                 _tell(directory, {kind: counted[kind] for kind in reasons}, reasons, why)
             amounts = {kind: counted[kind] for kind in reasons}
-            if "results" in amounts:
-                session.execute(delete(Artifact).where(Artifact.job_id == job_id))
     finally:  # what the directory says is true, even if the database cannot follow now
         if amounts:
             aside.throw_away(directory.path)
@@ -81,14 +80,16 @@ def settle_removals(service: Service) -> int:
     """Finish what a process that died, or a file system that refused, has left; give how many."""
     notes = list((service.home.path / _NOTES).glob("*"))
     for note in notes:
+        job_id = note.name.rpartition(".")[0]
         try:
-            with changing(service, note.name.partition(".")[0]) as (_, job, directory):
+            with changing(service, job_id) as (_, job, directory):
                 _tell_late(job, directory)
-        except NotFound:
-            note.unlink(missing_ok=True)
-        else:
             aside.throw_away(directory.path)
             _settled(directory, note)
+        except NotFound:
+            note.unlink(missing_ok=True)
+        except OSError as error:  # one job must not keep all others from being swept
+            log.warning("the removal of files of job %s is finished later: %s", job_id, error)
     return len(notes)
 
 

@@ -63,20 +63,50 @@ def new_row(home: Path, directory: JobDirectory, needs: Needs) -> Job:
         profile=config["profile"],
         pool=needs.pool,
         user=config["submitted"]["by"],
-        parent=queue.get("parent"),
         directory=place.relative_to(home).as_posix(),
-        status="queued",
         priority=queue.get("priority", 0),
         tags=list(queue.get("tags", ())),
         cores=needs.cores,
         mem_mb=needs.mem_mb,
         submitted=next(directory.events.read())["time"],
-        events_seen=0,
-        events_offset=0,
-        fence=0,
-        attempt=0,
-        interruptions=0,
-        pinned=False,
-        stop_requested=False,
-        next_options={},
+        **_fresh(),
     )
+
+
+def part_row(job: Job, directory: JobDirectory, part: JobDirectory) -> Job:
+    """Make the row that a sub-job has before any of its events is taken over.
+
+    Parameters
+    ----------
+    job : Job
+        The row of the job that it is a part of.
+    directory, part : JobDirectory
+        Of the job, in its place or still a draft, and of the sub-job in it.
+    """
+    queue: dict[str, Any] = part.config.get("queue") or {}
+    shared = ("version", "digest", "instance", "profile", "pool", "user", "cores", "mem_mb")
+    return Job(
+        id=part.id,
+        type=part.type,
+        parent=job.id,
+        directory=f"{job.directory}/{part.path.relative_to(directory.path).as_posix()}",
+        priority=queue.get("priority", 0),
+        tags=list(queue.get("tags", ())),
+        submitted=job.submitted,
+        **{name: getattr(job, name) for name in shared},
+        **_fresh(),
+    )
+
+
+def _fresh() -> dict[str, Any]:
+    return {
+        "status": "queued",
+        "events_seen": 0,
+        "events_offset": 0,
+        "fence": 0,
+        "attempt": 0,
+        "interruptions": 0,
+        "pinned": False,
+        "stop_requested": False,
+        "next_options": {},
+    }

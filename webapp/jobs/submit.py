@@ -21,6 +21,7 @@ from runner.jobdir import JobDirectory
 from runner.launch import Prepared
 from webapp.admission import admit
 from webapp.db import DatabaseAway
+from webapp.jobs.change import refuse_part
 from webapp.jobs.fold import absorb, get
 from webapp.jobs.row import Needs, new_row
 from webapp.models import Idempotency, Job
@@ -72,7 +73,6 @@ class Submission:
     tags: Sequence[str] = ()
     notify: Sequence[str] = ()
     notify_on: Sequence[str] = DEFAULT_ENDS
-    parent: str | None = None
     resubmit_of: str | None = None
 
 
@@ -144,7 +144,13 @@ def resubmit(
         The newest by default.
     max_priority : int
         The highest that `by` may ask for, should the old job have been given a higher one.
+
+    Raises
+    ------
+    Conflict
+        If it is a sub-job.
     """
+    refuse_part(service, job_id, "Submit again")
     with service.db.read() as session:
         old = get(session, job_id)
         directory = service.directory(old)
@@ -204,7 +210,7 @@ def draft(service: Service, submission: Submission, jobs: Path | None = None) ->
         submission.version,
         submission.profile,
     )
-    queue = {name: getattr(submission, name) for name in ("priority", "parent", "resubmit_of")}
+    queue = {name: getattr(submission, name) for name in ("priority", "resubmit_of")}
     return launch.draft(
         service.home,
         submission.type,

@@ -19,7 +19,8 @@ def counts(session: Session, filters: Filters) -> dict[str, int] | None:
     -------
     dict or None
         A number for each status; None if only looking at more than `COUNTED` jobs could tell.
-        Filters by instance, type and status alone are always counted: those counts are kept.
+        Filters by instance, type and status alone are always counted, with or without sub-jobs:
+        those counts are kept.
     """
     wanted = filters.without_status()
     found = dict.fromkeys(STATUSES, 0)
@@ -27,8 +28,9 @@ def counts(session: Session, filters: Filters) -> dict[str, int] | None:
         return found
     conditions = list(wanted.conditions())
     kept = wanted.pins().keys() <= {"instance", "type"}
-    if kept and len(conditions) == len(wanted.pins()):
-        query = select(JobCount.status, func.sum(JobCount.number)).group_by(JobCount.status)
+    if kept and len(conditions) == len(wanted.pins()) + (not wanted.sub_jobs):
+        number = JobCount.number if wanted.sub_jobs else JobCount.number - JobCount.sub_jobs
+        query = select(JobCount.status, func.sum(number)).group_by(JobCount.status)
         for name, values in wanted.pins().items():
             query = query.where(getattr(JobCount, name).in_(values))
     else:

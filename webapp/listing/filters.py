@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, select
 
 from runner.jobdir import id_at
-from webapp.listing.unindexed import unindexed
-from webapp.models import Job, JobWord
+from webapp.models import Job, JobWord, is_whole
+from webapp.models.unindexed import unindexed
 from webapp.words import words
 
 _LAST = "\U0010ffff"  # sorts behind every character that a word may have
@@ -49,6 +49,10 @@ class Filters:
     ----------
     status : tuple of str
         One of these.
+    parent : str
+        They are sub-jobs of this job.
+    sub_jobs : bool
+        Whether there are sub-jobs among them.
     tag : str
         They have this tag.
     text : str
@@ -67,6 +71,7 @@ class Filters:
     instance: str | None = None
     tag: str | None = None
     parent: str | None = None
+    sub_jobs: bool = True
     text: str | None = None
     submitted_after: str | None = None
     submitted_before: str | None = None
@@ -113,6 +118,8 @@ class Filters:
             column = getattr(Job, name)
             column = column if name in bare else unindexed(column)
             yield column == values[0] if len(values) == 1 else column.in_(values)
+        if not self.sub_jobs:
+            yield is_whole()
         for time in _TIMES:
             column = getattr(Job, time)
             if after := getattr(self, f"{time}_after"):

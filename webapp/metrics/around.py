@@ -21,13 +21,13 @@ def build() -> Iterator[Metric]:
 
 
 def disk(service: Service) -> Iterator[Metric]:
-    """Give the room of the home folder."""
+    """Give the room of the disk with the jobs."""
     try:
-        usage = shutil.disk_usage(service.home.path)
+        usage = shutil.disk_usage(service.home.disk)
     except OSError:  # it is not mounted: no number is better than a wrong one
         return
-    yield gauge("disk_free_bytes", "Free space of the home folder.", [((), usage.free)])
-    yield gauge("disk_total_bytes", "Size of the disk of the home folder.", [((), usage.total)])
+    yield gauge("disk_free_bytes", "Free space of the disk with the jobs.", [((), usage.free)])
+    yield gauge("disk_total_bytes", "Size of the disk with the jobs.", [((), usage.total)])
 
 
 def redis(service: Service, pools: Sequence[str]) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -40,11 +41,12 @@ def within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:
         finally:
             _free.release()
 
-    if not _free.acquire(blocking=False):
+    until = time.monotonic() + seconds
+    if not _free.acquire(timeout=seconds):
         raise DatabaseAway("The database does not answer: earlier questions still wait.")
     threading.Thread(target=run, daemon=True).start()
     try:
-        found, error = answers.get(timeout=seconds)
+        found, error = answers.get(timeout=max(0.0, until - time.monotonic()))
     except Empty:
         raise DatabaseAway(f"The database does not answer within {seconds:g} s.") from None
     if error is not None:

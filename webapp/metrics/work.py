@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from webapp import pools as store
 from webapp.metrics.families import gauge
-from webapp.models import INCIDENT_KINDS, Delivery, Incident, Job, JobCount, Worker
+from webapp.models import INCIDENT_KINDS, Delivery, Incident, Job, JobCount, Worker, is_whole
 from webapp.pools import PoolRoom
 from webapp.service import Service
 from webapp.tally import INSTANCE
@@ -34,7 +34,7 @@ def jobs(session: Session) -> Iterator[Metric]:
     yield gauge("jobs", "Jobs that there are.", there, [INSTANCE, "type", "status"])
     since = func.min(func.coalesce(Job.queued, Job.submitted))
     waits = select(Job.pool, Job.instance, func.count(), since)
-    waits = waits.where(Job.status == "queued", Job.admitted.is_(None))
+    waits = waits.where(Job.status == "queued", Job.admitted.is_(None), is_whole())
     found = session.execute(waits.group_by(Job.pool, Job.instance)).all()
     waiting = [((pool, instance), number) for pool, instance, number, _ in found]
     yield gauge("jobs_waiting", "Jobs that wait for a slot.", waiting, _PLACE)

@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from runner import sub_jobs
 from runner.errors import UnsafePath
 from runner.events import Event
 from runner.jobdir import JobDirectory
@@ -42,15 +43,54 @@ def shortened(error: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**error, "problems": problems[:_PROBLEMS], "more_problems": len(problems) - _PROBLEMS}
 
 
-def event_facts(event: Event) -> Event:
-    """Give an event as the API shows it."""
-    return {**event, "error": shortened(event["error"])} if "error" in event else event
+def event_facts(event: Event, directory: JobDirectory | None = None) -> Event:
+    """Give an event as the API shows it; that of a stage of a sub-job names the sub-job, too."""
+    if "error" in event:
+        return {**event, "error": shortened(event["error"])}
+    if event["kind"] == "stage" and directory is not None:
+        folder, _ = directory.of_stage(str(event["stage"]))
+        if folder != directory.path:
+            return {**event, "sub_job": f"{directory.id}.{folder.name}"}
+    return event
 
 
 def mail_facts(session: Session, job: Job, directory: JobDirectory, n: int) -> dict[str, Any]:
     """Give what a mail about the end of a job says, as of event `n`."""
     done = headline(directory) if job.status == "succeeded" else []
-    return {"job": job_facts(job), "headline": done, "stages": stages(session, job.id, n)}
+    facts = {"job": job_facts(job), "headline": done, "stages": stages(session, job.id, n)}
+    parts = sub_job_facts(session, directory, n)
+    return {**facts, "sub_jobs": parts} if parts else facts
+
+
+def sub_job_facts(session: Session, directory: JobDirectory, n: int) -> list[dict[str, Any]]:
+    """Give where each sub-job stood at event `n` of its job, in a line; none if it has none."""
+    parts = {place.id: place for place in sub_jobs.directories(directory)}
+    if not parts:
+        return []
+    told = (JobEvent.job_id.in_(parts), JobEvent.kind == "status")
+    last: dict[str, JobEvent] = {}
+    for event in session.scalars(select(JobEvent).where(*told).order_by(JobEvent.n)):
+        if event.data["of"] <= n:
+            last[event.job_id] = event
+    return [_sub_job_facts(place, last.get(place.id)) for place in parts.values()]
+
+
+def _sub_job_facts(place: JobDirectory, last: JobEvent | None) -> dict[str, Any]:
+    assert place.parent is not None
+    name, told = place.path.name, last.data if last else {}
+    line = ""
+    if told.get("status") == "succeeded":
+        line = ", ".join(f"{label}: {value}" for label, value in headline(place))
+    elif "error" in told:
+        line = (str(told["error"].get("message", "")).splitlines() or [""])[0]
+    return {
+        "id": place.id,
+        "name": name,
+        "type": place.type,
+        "title": place.parent.config["sub_jobs"][name]["title"],
+        "status": told.get("status", "queued"),
+        "line": line[:_LONGEST_LINE],
+    }
 
 
 def headline(directory: JobDirectory) -> list[list[str]]:

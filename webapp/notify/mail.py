@@ -87,8 +87,8 @@ def compose(
     message["Date"] = format_datetime(datetime.fromisoformat(data["time"]))
     message["Message-ID"] = f"<{delivery.key}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # so that nobody's holiday answers it
-    message.set_content("\n".join(page.text), cte="quoted-printable")
-    body = "\n".join(page.html)
+    message.set_content(_sendable(page.text), cte="quoted-printable")
+    body = _sendable(page.html)
     message.add_alternative(
         f'<html><body style="font-family:sans-serif;color:#1f2328">\n{body}\n</body></html>\n',
         subtype="html",
@@ -108,6 +108,8 @@ def _job(page: Page, data: dict[str, Any], link: str | None, titles: Mapping[str
         page.table("What was done", [(label, value) for label, value in data["headline"]])
     if error := job["error"]:
         _error(page, error, titles)
+    if parts := data.get("sub_jobs"):
+        page.table("Sub-jobs", [(part["title"], _part(part)) for part in parts])
     if data["stages"]:
         rows = [(titles.get(s["stage"], s["stage"]), _took(s)) for s in data["stages"]]
         page.table("Stages", rows)
@@ -141,6 +143,10 @@ def _problem(problem: Mapping[str, Any]) -> str:
     return f"{where}: {said}" if where else said
 
 
+def _part(part: Mapping[str, Any]) -> str:
+    return f"{part['status']}: {part['line']}" if part["line"] else str(part["status"])
+
+
 def _took(stage: Mapping[str, Any]) -> str:
     seconds = stage["seconds"]
     return f"{stage['status']}" + ("" if seconds is None else f", {_duration(seconds)}")
@@ -156,6 +162,11 @@ def _duration(seconds: float) -> str:
 def _sender(sender: str) -> Address:
     name, address = parseaddr(sender)
     return Address(name, addr_spec=address)
+
+
+def _sendable(lines: list[str]) -> str:
+    """Put lines together; half a character, which a job may have written, becomes a ``?``."""
+    return "\n".join(lines).encode("utf-8", "replace").decode("utf-8")
 
 
 def _one_line(text: str) -> str:

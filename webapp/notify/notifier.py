@@ -130,4 +130,6 @@ class Notifier:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    # the next one comes when our parent dies: it must not end the wait for what is being sent
+    signal.signal(number, signal.SIG_IGN)
     raise SystemExit(0)

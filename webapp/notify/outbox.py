@@ -31,7 +31,8 @@ def announce(
 ) -> None:
     """Note down whom an event of a job is to be told.
 
-    A wrong configuration does not keep the job from going on: it is logged.
+    What happens to a sub-job is told with its job. A wrong configuration does not keep the job from
+    going on: it is logged.
 
     Parameters
     ----------
@@ -46,14 +47,14 @@ def announce(
     event : Event
         What happened.
     """
-    if (name := rules.name_of(event)) is None:
+    if job.parent is not None or (name := rules.name_of(event)) is None:
         return
     try:
         instance = service.instances.all().get(job.instance)
     except Exception:
         log.exception("nobody is told of event %s of job %s", event["n"], job.id)
         return
-    rows = _webhooks(job, event, name, instance)
+    rows = _webhooks(session, job, directory, event, name, instance)
     rows += _mails(service.settings, session, job, directory, event, instance)
     _put(service, session, rows)
 
@@ -91,11 +92,23 @@ def alert(
     _put(service, session, [row])
 
 
-def _webhooks(job: Job, event: Event, name: str, instance: Instance | None) -> list[_Row]:
+def _webhooks(
+    session: Session,
+    job: Job,
+    directory: JobDirectory | None,
+    event: Event,
+    name: str,
+    instance: Instance | None,
+) -> list[_Row]:
     hooks = [hook for hook in (instance.webhooks if instance else ()) if hook.wants(name)]
     if not hooks:
         return []
-    data = {"job": facts.job_facts(job), "event": facts.event_facts(event)}
+    data: dict[str, Any] = {
+        "job": facts.job_facts(job),
+        "event": facts.event_facts(event, directory),
+    }
+    if directory and (parts := facts.sub_job_facts(session, directory, event["n"])):
+        data["sub_jobs"] = parts
     return [
         _row(job, event, name, "webhook", hook.name, recipients=[hook.name], data=data)
         for hook in hooks

@@ -146,7 +146,11 @@ class MailServer:
             raise smtplib.SMTPException(
                 f"{self._host} offers no encryption (STARTTLS): the password is not sent"
             )
-        smtp.login(self._user, self._password)
+        try:
+            smtp.login(self._user, self._password)
+        except UnicodeError:
+            message = "user and password of a mail server can only have ASCII characters"
+            raise smtplib.SMTPException(message) from None
 
     def _trust(self) -> ssl.SSLContext:
         """Give whom to believe: for a password the right server, else anybody rather than none."""

@@ -104,6 +104,7 @@ def cloud_event(delivery: Delivery, source: str, title: str | None) -> bytes:
         Title of the job type.
     """
     job, event = delivery.data["job"], delivery.data["event"]
+    parts = {key: delivery.data[key] for key in ("sub_jobs",) if key in delivery.data}
     document: dict[str, Any] = {
         "specversion": "1.0",
         "id": delivery.key,
@@ -112,7 +113,7 @@ def cloud_event(delivery: Delivery, source: str, title: str | None) -> bytes:
         "subject": job["id"],
         "time": event["time"],
         "datacontenttype": "application/json",
-        "data": {"job": {**job, "title": title}, "event": event},
+        "data": {"job": {**job, "title": title}, "event": event, **parts},
     }
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 

@@ -10,8 +10,7 @@ from webapp.service import Service
 
 def free(service: Service) -> int:
     """Give the free bytes."""
-    folder = service.home.jobs
-    return shutil.disk_usage(folder if folder.is_dir() else service.home.path).free
+    return shutil.disk_usage(service.home.disk).free
 
 
 def is_low(service: Service) -> bool:

@@ -2,7 +2,8 @@
 
 Each uses the partial index of a kind (``ix_jobs_<kind>_kept``): a job is in it as long as it has
 ended and its files of that kind are there. So what has been removed costs nothing any more, and
-what is kept by everybody is not looked at.
+what is kept by everybody is not looked at. Sub-jobs are left out: their files go with those of the
+job that they are a part of.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, load_only
 
-from webapp.listing.unindexed import unindexed
-from webapp.models import Job
+from webapp.models import Job, is_whole
+from webapp.models.unindexed import unindexed
 from webapp.pools import seconds_ago
 from webapp.retention.policies import Group, Pair, Policies
 from webapp.service import Service
 
 _PAGE = 200
 _COLUMNS = (Job.id, Job.instance, Job.type, Job.digest, Job.status, Job.pinned, Job.directory,
-            Job.finished, Job.work_removed, Job.results_removed, Job.logs_removed)  # fmt: skip
+            Job.finished, Job.parent, Job.work_removed, Job.results_removed,
+            Job.logs_removed)  # fmt: skip
 _START = ("", "")
 
 
@@ -73,7 +75,7 @@ class Walk:
         query = (
             select(Job)
             .options(load_only(*_COLUMNS))
-            .where(wanted, unindexed(Job.pinned).is_(False))
+            .where(wanted, unindexed(Job.pinned).is_(False), is_whole())
             .where(tuple_(Job.finished, Job.id) > after)
             .order_by(Job.finished, Job.id)
             .limit(_PAGE)

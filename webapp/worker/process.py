@@ -92,7 +92,7 @@ class WorkerProcess:
                 due = min(self._family.tend(), self._next_beat - time.monotonic())
                 due = max(0.0, due)
                 if not self._stops:
-                    self._renewal.go_on(self._make_room)
+                    self._renewal.go_on(partial(self._make_room, signals))
         self._leave()
         return 0
 
@@ -180,12 +180,14 @@ class WorkerProcess:
         idle = all(child.pid is None for child in self._slots)
         return self._stops > 0 and idle and not self._family.adopted()
 
-    def _make_room(self) -> None:
+    def _make_room(self, signals: Signals) -> None:
         """Leave our place to a newer version: what runs goes on beside it, and is not waited for.
 
         Slots drain. The new version is this process, too: it is the parent of what is left, and
         waits for it in the end.
         """
+        signals.keep()
+        self._terminal.hand_on()
         for child in self._slots:
             child.stop()
         self._leave()

@@ -29,13 +29,17 @@ class Renewal:
     def __init__(self, family: Family) -> None:
         self._family = family
         self._check: Errand | None = None
+        self._again = False
 
     def begin(self) -> None:
-        """Start to find out, unless that is being done."""
-        if self._check is None:
-            argv = [sys.executable, *sys.orig_argv[1:], _CHECK]
-            self._check = Errand("the new version", lambda: spawn(argv, death=signal.SIGTERM))
-            self._family.add(self._check)
+        """Start to find out; if that is being done, once more after it."""
+        if self._check is not None:
+            self._again = True  # what is looked at may be older than what is installed now
+            return
+        argv = [sys.executable, *sys.orig_argv[1:], _CHECK]
+        self._check = Errand("the new version", lambda: spawn(argv, death=signal.SIGTERM))
+        self._again = False
+        self._family.add(self._check)
 
     def go_on(self, before: Callable[[], object]) -> None:
         """Replace the program once it is known to work; call it now and then.
@@ -43,16 +47,18 @@ class Renewal:
         Parameters
         ----------
         before : callable
-            Called just before.
+            Called just before; it keeps signals for the new program.
         """
         if self._check is None or self._check.code is None:
             return
         works, self._check = self._check.code == 0, None
+        if self._again:
+            self.begin()
+            return
         if not works:
             log.error("the new version of the worker cannot work (see above); this one goes on")
             return
         before()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new program hears it
         sys.stdout.flush()
         sys.stderr.flush()
         # with the same words: by them the new program knows the slots that are left

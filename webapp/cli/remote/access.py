@@ -84,6 +84,10 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(servers, dict):
         raise InvalidConfiguration(f"{path}: servers must be a mapping from addresses.")
     for address, entry in servers.items():
+        if not isinstance(address, str):
+            raise InvalidConfiguration(
+                f"{path}: servers.{address}: it must be an address, like https://jobs.example.org."
+            )
         _check(entry, path, _SECRETS, f"servers.{address}: ")
     if any(entry.get("token") for _, entry in _entries(kept)):
         _refuse_open(path)

@@ -139,7 +139,8 @@ def conclude(remote: Remote, job: Job) -> None:
     if job.status == "succeeded":
         for label, value in _headline(remote, job):
             remote.say(f"{label:<22} {value}")
-        remote.say(f"Bring it here with: {remote.command('pull', job.id)}")
+        if not job.parent:
+            remote.say(f"Bring it here with: {remote.command('pull', job.id)}")
         return
     if job.error:
         stage = f" in stage {job.error.stage}" if job.error.stage else ""
@@ -147,6 +148,8 @@ def conclude(remote: Remote, job: Job) -> None:
         remote.say(job.error.message)
     else:
         remote.say(f"The job was {job.status}.")
+    for part in job.sub_jobs:
+        remote.say(f"{part.id:<22} {part.status}")
     remote.say(f"Run it again with: {remote.command('rerun', job.id)}")
 
 

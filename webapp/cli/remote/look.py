@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -36,6 +36,10 @@ def _filters(command: F) -> F:
         click.option("--instance", help="Of this instance."),
         click.option("--tag", help="With this tag."),
         click.option("--parent", metavar="ID", help="Sub-jobs of this job."),
+        click.option(
+            "--sub-jobs/--no-sub-jobs", default=None,
+            help="With sub-jobs, each a job of its own type [default: with them].",
+        ),
         click.option(
             "--text", help="Words; each begins a word of id, type, user, tags or file names."
         ),
@@ -113,14 +117,24 @@ def _table(remote: Remote, page: Page) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("Job", "Type", "Status", "Submitted", "Time", "User", "Tags"):
         table.add_column(name, no_wrap=name != "Tags")
-    for job in page.items:
-        cells = [job.id, job.type, job.status, _local(job.submitted), _took(job), job.user]
+    for indent, job in _in_families(page.items):
+        cells = [indent + job.id, job.type, job.status, _local(job.submitted), _took(job), job.user]
         shown = [escape(cell) for cell in (*cells, ", ".join(job.tags))]
         shown[2] = f"[{_STYLES[job.status]}]{job.status}[/]" if job.status in _STYLES else shown[2]
         table.add_row(*shown)
     remote.console.print(table)
     if page.next:
         remote.say(f"{len(page.items)} are shown; --limit or --all shows more.", "dim")
+
+
+def _in_families(jobs: Sequence[Job]) -> Iterator[tuple[str, Job]]:
+    """Give jobs, those that are parts of another one indented below it, if it is there, too."""
+    shown = {job.id for job in jobs}
+    parts = sorted((job for job in jobs if job.parent in shown), key=lambda job: job.id)
+    for job in jobs:
+        if job.parent not in shown:
+            yield "", job
+            yield from (("  ", part) for part in parts if part.parent == job.id)
 
 
 def _show(remote: Remote, job: Job) -> None:
@@ -136,19 +150,33 @@ def _show(remote: Remote, job: Job) -> None:
         why = escape(briefly(stage.reason))
         table.add_row(escape(stage.name), stage.status, duration(stage.seconds), why)
     remote.console.print(table)
+    if job.sub_jobs:
+        _sub_jobs(remote, job)
     if job.error:
         remote.say(job.error.message)
     for artifact in job.artifacts:
         remote.say(f"{artifact.bytes:>14,} bytes  {artifact.path}")
     if job.ended and job.document.get("files_gone"):
         remote.say("Its files are gone.")
-    elif job.ended:
+    elif job.ended and not job.parent:
         remote.say(f"Bring it here with: {remote.command('pull', job.id)}", "dim")
+
+
+def _sub_jobs(remote: Remote, job: Job) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("Sub-job", "Type", "Status", "Time", ""):
+        table.add_column(name, justify="right" if name == "Time" else "left")
+    for part in job.sub_jobs:
+        said = part.error.message.partition("\n")[0] if part.error else part.title or ""
+        cells = [part.id, part.type, part.status, _took(part), said]
+        table.add_row(*map(escape, cells))
+    remote.console.print(table)
 
 
 def _facts(job: Job) -> list[tuple[str, str]]:
     facts = [
         ("submitted", f"{_local(job.submitted)} by {job.user} for {job.instance}"),
+        ("part of", job.parent or ""),
         ("waits", job.waiting.message if job.waiting else ""),
         ("tags", ", ".join(job.tags)),
         ("attempts", str(job.attempt) if job.attempt > 1 else ""),

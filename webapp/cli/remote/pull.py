@@ -18,7 +18,7 @@ from runner.archive import BrokenArchive
 from runner.arrival import Missing
 from runner.cli import document
 from runner.cli.options import home_option
-from runner.errors import NotFound
+from runner.errors import InvalidRequest, NotFound
 from runner.files import room_on_disk
 from runner.home import Home
 from runner.jobdir import JobDirectory
@@ -58,8 +58,9 @@ def pull(
     """Bring the directory of the job ID home from a service, to continue it here.
 
     The job must have ended. `jobrunner rerun ID` or a bare `snakemake` then goes on from what is
-    done; the release that it runs comes along. What the job had on its server and has not here is
-    said. The service keeps its own copy, and does not hear of what is done here.
+    done; the release that it runs comes along, and so do its sub-jobs. What the job had on its
+    server and has not here is said. The service keeps its own copy, and does not hear of what is
+    done here.
     """
     with connected(server, as_json) as remote:
         home = Home.find(home_folder)
@@ -81,9 +82,16 @@ def _check(job: Job) -> None:
 
     Raises
     ------
+    InvalidRequest
+        If it is a sub-job: it runs with what the whole job has.
     ApiError
         If the job has not ended, or its files are gone.
     """
+    if job.parent:
+        raise InvalidRequest(
+            f"{job.id} is a sub-job. Pull the job that it is a part of, it comes with it: "
+            f"jobrunner pull {job.parent}"
+        )
     if not job.ended:
         text = f"Job {job.id} is {job.status}. It can be pulled once it has ended."
         raise ApiError(409, "conflict", text)

@@ -104,6 +104,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("type", "stage", "job_id", name=op.f("pk_stage_failures")),
     )
     op.add_column("jobs", sa.Column("queued", sa.String(length=24), nullable=True))
+    op.add_column(
+        "job_counts", sa.Column("sub_jobs", sa.Integer(), nullable=False, server_default="0")
+    )
     for kind in ("work", "results", "logs"):
         op.add_column("jobs", sa.Column(f"{kind}_removed", sa.String(length=24), nullable=True))
         there = sa.text(f"{kind}_removed IS NULL AND finished IS NOT NULL")
