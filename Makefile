@@ -44,14 +44,22 @@ $(VENV)/.test: $(VENV)/.base requirements-test.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-test.lock
 	@touch $@
 
-# The stage environments, shared by all jobs; with a conda on PATH the first job makes them.
+# The stage environments, shared by all jobs; with a conda on PATH the first job makes them. The
+# demo needs three of them, tests all.
 $(VENV)/.stages: $(VENV)/.base $(wildcard envs/*)
-	@if command -v conda >/dev/null 2>&1; then echo "conda makes the stage environments"; \
-	else $(BIN)/python -m runner.standin.build --store "$(HOME_DIR)/environments" \
-	  envs/polars.yaml envs/ixmp4.yaml envs/report.yaml; fi
+	@$(call stages,envs/polars.yaml envs/ixmp4.yaml envs/report.yaml)
 	@touch $@
 
-setup-test: $(VENV)/.test $(VENV)/.stages
+$(VENV)/.all-stages: $(VENV)/.stages
+	@$(call stages,$(wildcard envs/*.yaml))
+	@touch $@
+
+define stages
+if command -v conda >/dev/null 2>&1; then echo "conda makes the stage environments"; \
+else $(BIN)/python -m runner.standin.build --store "$(HOME_DIR)/environments" $(1); fi
+endef
+
+setup-test: $(VENV)/.test $(VENV)/.all-stages
 	@.ci/system-packages
 
 test: setup-test lint unit

@@ -7,6 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.layer_fixtures import geo_warm, layer_job  # noqa: F401
+from tests.workflow.meta_platforms import (  # noqa: F401
+    meta_job,
+    postgres_job,
+    seeded_postgres,
+    seeded_sqlite,
+    sqlite_job,
+)
 from tests.workflow.platforms import (  # noqa: F401
     empty_sqlite,
     ixmp4_python,
@@ -14,6 +22,19 @@ from tests.workflow.platforms import (  # noqa: F401
     migrated,
     postgres_dsn,
     sqlite_platform,
+)
+from tests.workflow.snapshots import (  # noqa: F401
+    filled,
+    filled_postgres,
+    filled_sqlite,
+    filled_template,
+    snapshot_warm,
+    stages,
+)
+from tests.workflow.solve_fixtures import (  # noqa: F401
+    linopy_warm,
+    solve_job,
+    transport_platform,
 )
 from tests.workflow.warm import Warm, warm
 

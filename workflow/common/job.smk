@@ -9,14 +9,27 @@ _PROCESSING = config.get("processing") or {}
 _PLACES = {
     "WORKFLOW": Path(workflow.basedir).parent,
     "EMBEDDED": _PLATFORM.get("embedded"),
+    "LAYERS": _PLATFORM.get("layers"),
     "CHECKOUT": _PROCESSING.get("checkout"),
     "GIT_CONFIG": _PROCESSING.get("git_config"),
 }
+# A prefix of ours takes the place of Snakemake's own, which stops a command at its first failure.
 shell.prefix(
-    "".join(
+    "set -euo pipefail; "
+    + "".join(
         f"{name}={shlex.quote(str(path))}; " for name, path in _PLACES.items() if path
     )
 )
+
+
+def here(path):
+    """A path of this job for a command; of a sub-job it lies in the sub-job's own folder.
+
+    Snakemake puts that folder before inputs, outputs and logs by itself (`prefix:` of a module),
+    not before what stands in a command.
+    """
+    folder = config.get("folder")
+    return f"{folder}/{path}" if folder else path
 
 
 def place(name, variable):

@@ -11,12 +11,13 @@ import importlib.util
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from stagekit import patience
 from stagekit.platform_names import PlatformNames
 from stagekit.problems import StageError
 from stagekit.program import DSN_VARIABLE, redact
@@ -107,8 +108,34 @@ def conflicts(error: BaseException) -> bool:
     return getattr(getattr(cause, "orig", None), "sqlstate", None) in ("40001", "40P01")
 
 
+def reached(dsn: str, wait: float | None = None) -> None:
+    """Make sure that a database server answers; try again for a while if it does not.
+
+    Parameters
+    ----------
+    dsn : str
+        The address. A file is there or not: it is not waited for.
+    wait : float, optional
+        Seconds; `stagekit.patience.platform_wait` if not given.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        If it cannot be reached in that time, or at once if it refuses.
+    """
+    made = engine(dsn)
+    if made.dialect.name != "sqlite":
+        patience.keep_trying(lambda: made.connect().close(), _unanswered, wait)
+
+
+def _unanswered(error: Exception) -> bool:
+    return isinstance(error, exc.OperationalError) and patience.unanswered(str(error.orig))
+
+
 def ready(dsn: str, embedded: bool) -> None:
     """Make sure that the platform can be used: create or upgrade the embedded one, else check.
+
+    A server that does not answer is tried again for a while, see `reached`.
 
     Raises
     ------
@@ -121,6 +148,7 @@ def ready(dsn: str, embedded: bool) -> None:
     elif url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
         raise StageError("platform_missing", f"There is no platform file {url.database}.")
     with explained(dsn):
+        reached(dsn)
         found = revision(engine(dsn))
     if found is None:
         raise StageError(
@@ -152,8 +180,8 @@ def names(made: sa.Engine) -> PlatformNames:
     return PlatformNames(frozenset(regions), frozenset(units))
 
 
-def check_rights(made: sa.Engine, dsn: str) -> None:
-    """Make sure that runs may be written.
+def check_rights(made: sa.Engine, dsn: str, tables: Sequence[str] = WRITTEN) -> None:
+    """Make sure that `tables` may be written, which are by default those of an import.
 
     Raises
     ------
@@ -167,7 +195,7 @@ def check_rights(made: sa.Engine, dsn: str) -> None:
     else:
         ask = sa.text("SELECT has_table_privilege(:name, 'INSERT')")
         with made.connect() as connection:
-            missing = [n for n in WRITTEN if not connection.execute(ask, {"name": n}).scalar()]
+            missing = [n for n in tables if not connection.execute(ask, {"name": n}).scalar()]
     if missing:
         raise StageError(
             "platform_rights",
@@ -231,7 +259,7 @@ def _explain(dsn: str, error: exc.DBAPIError) -> StageError:  # noqa: PLR0911
         return StageError(
             "platform_rights", f"The user of {name} may not do this: {_first_line(text)}"
         )
-    if state.startswith("28") or "authentication failed" in text or "no password" in text:
+    if state.startswith("28") or re.search("authentication failed|no password|pg_hba", text):
         return StageError(
             "platform_login",
             f"{name[0].upper()}{name[1:]} refuses the login: check user and password of the"

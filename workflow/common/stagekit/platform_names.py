@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from stagekit.patience import keep_trying, unanswered
 from stagekit.problems import StageError
 from stagekit.program import redact
 
@@ -102,7 +103,10 @@ def _from_postgresql(dsn: str) -> PlatformNames | None:
     scheme, _, rest = dsn.partition("://")
     address = f"{scheme.partition('+')[0]}://{rest}"
     try:
-        with psycopg.connect(address, connect_timeout=CONNECT_TIMEOUT) as connection:
+        with keep_trying(
+            lambda: psycopg.connect(address, connect_timeout=CONNECT_TIMEOUT),
+            lambda error: isinstance(error, psycopg.OperationalError) and unanswered(str(error)),
+        ) as connection:
             connection.read_only = True
             found = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
             return _names(

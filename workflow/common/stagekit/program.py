@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,15 +18,27 @@ from stagekit.files import write_json
 from stagekit.problems import StageError, at_most
 
 DSN_VARIABLE = "JOBRUNNER_PLATFORM_DSN"
+PUBLISH_VARIABLE = "JOBRUNNER_PUBLISH_OPTIONS"
+_SECRET = re.compile(r"(?i)pass|secret|token|sas|connection_string|(^|_)key$")  # names of options
 LISTED = 10  # problems of each kind in the error document; problems.csv has all
 
 
 def secrets() -> list[str]:
-    """Give what must appear in no log: the platform's address and its password."""
+    """Give what must appear in no log: passwords, and the address of a platform with one."""
     dsn = os.environ.get(DSN_VARIABLE, "")
     password = urlsplit(dsn).password if "@" in dsn else None
     found = {dsn, password or "", unquote(password or "")} if password else set()
+    with suppress(ValueError):  # the stage that uses them says that they are wrong
+        found.update(_secret_words(json.loads(os.environ.get(PUBLISH_VARIABLE) or "{}")))
     return sorted((s for s in found if s), key=len, reverse=True)
+
+
+def _secret_words(options: object, name: str = "") -> Iterator[str]:
+    if isinstance(options, dict):
+        for key, value in options.items():
+            yield from _secret_words(value, key)
+    elif isinstance(options, str) and len(options) > 3 and _SECRET.search(name):
+        yield options
 
 
 def redact(text: str) -> str:

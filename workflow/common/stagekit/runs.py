@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +23,8 @@ from ixmp4.transport import DirectTransport
 from sqlalchemy import orm
 
 from stagekit import bulk, platform
-from stagekit.problems import StageError
+from stagekit.transactions import transaction
 
-IMPORT_LOCK = 0x69786D7034  # one number for all imports into a PostgreSQL platform
-POLL_SECONDS = 0.5
 Pair = tuple[str, str]
 Meta = Mapping[str, Any]
 
@@ -54,8 +51,7 @@ def digest(data: pd.DataFrame, meta: Mapping[Pair, Meta]) -> str:
 def writing(engine: sa.Engine, wait: float) -> Iterator[ixmp4.Platform]:
     """Open a platform for writing; everything is committed at the end of the block, or nothing.
 
-    Imports into one platform follow each other: variables, models and versions are shared, and two
-    that write the same names at once would block or fail each other at random.
+    Imports into one platform follow each other, see `stagekit.transactions`.
 
     Parameters
     ----------
@@ -69,13 +65,9 @@ def writing(engine: sa.Engine, wait: float) -> Iterator[ixmp4.Platform]:
     StageError
         ``platform_busy`` if another import takes longer than that.
     """
-    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+    with transaction(engine, wait) as connection:
         if engine.dialect.name == "postgresql":
-            _queue(connection, wait)
             bulk.copy_datapoints(engine)
-        else:
-            # keep the pages of a large import in memory: written early, they lock readers out
-            connection.exec_driver_sql("PRAGMA cache_spill = OFF")
         session = orm.Session(
             bind=connection, autoflush=False, join_transaction_mode="create_savepoint"
         )
@@ -84,8 +76,6 @@ def writing(engine: sa.Engine, wait: float) -> Iterator[ixmp4.Platform]:
         _insert_only(target)
         yield target
         session.close()
-        print("committing", flush=True)
-    print("committed", flush=True)
 
 
 def stored(target: ixmp4.Platform, marker: str) -> dict[Pair, Stored]:
@@ -96,7 +86,7 @@ def stored(target: ixmp4.Platform, marker: str) -> dict[Pair, Stored]:
         .where(Checkpoint.message == marker)
         .order_by(Run.id)
     )
-    runs = _session(target).execute(query).scalars().all()
+    runs = session(target).execute(query).scalars().all()
     return {(r.model.name, r.scenario.name): Stored(r.id, r.version) for r in runs}
 
 
@@ -189,26 +179,9 @@ def _typed(data: pd.DataFrame) -> pd.DataFrame:
     return data.assign(type=kinds)
 
 
-def _queue(connection: sa.Connection, wait: float) -> None:
-    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{int(wait * 1000)}ms'"))
-    ask = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
-    deadline = time.monotonic() + wait
-    told = False
-    while not connection.execute(ask, {"number": IMPORT_LOCK}).scalar_one():
-        if time.monotonic() > deadline:
-            raise StageError(
-                "platform_busy",
-                f"Another import has been writing to the platform for {wait:.0f} seconds."
-                " Continue the job later.",
-            )
-        if not told:
-            print("waiting for another import into this platform", flush=True)
-            told = True
-        time.sleep(POLL_SECONDS)
-
-
-def _session(target: ixmp4.Platform) -> orm.Session:
+def session(target: ixmp4.Platform) -> orm.Session:
+    """Give the session of a platform from `writing`; its connection is in our transaction."""
     transport = target.backend.transport
     assert isinstance(transport, DirectTransport)
-    session: orm.Session = transport.session
-    return session
+    found: orm.Session = transport.session
+    return found

@@ -16,8 +16,10 @@ rule check:
     params:
         listed=params["problems_listed"],
         names=names_options(),
+        error=here("logs/check.error.json"),
+        problems=here("results"),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/check.py --input {input.data}'
         " --meta {input.meta} --source {input.source} --cells {input.cells} --output {output}"
-        " --problems results --listed {params.listed} {params.names}"
-        " --error logs/check.error.json > {log} 2>&1"
+        " --problems {params.problems} --listed {params.listed} {params.names}"
+        " --error {params.error} > {log} 2>&1"

@@ -11,7 +11,10 @@ rule process:
         "logs/process.log",
     conda:
         "../../../envs/polars.yaml"
+    params:
+        error=here("logs/process.error.json"),
+        problems=here("results"),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/passthrough.py --input {input.data}'
         " --meta {input.meta} --output {output.data} --processed-meta {output.meta}"
-        " --problems results --error logs/process.error.json > {log} 2>&1"
+        " --problems {params.problems} --error {params.error} > {log} 2>&1"

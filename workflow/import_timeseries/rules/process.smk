@@ -21,10 +21,13 @@ rule process:
         git=place("git-config", "GIT_CONFIG"),
         modules=modules_option(),
         listed=params["problems_listed"],
+        error=here("logs/process.error.json"),
+        problems=here("results"),
+        scratch=here("work/processing"),
     shell:
-        "env -u JOBRUNNER_PLATFORM_DSN"
+        "env -u JOBRUNNER_PLATFORM_DSN -u JOBRUNNER_PUBLISH_OPTIONS"
         ' python "$WORKFLOW"/import_timeseries/scripts/process.py --input {input.data}'
         " --meta {input.meta} --source {input.source} --output {output.data}"
-        " --processed-meta {output.meta} --problems results --scratch work/processing"
+        " --processed-meta {output.meta} --problems {params.problems} --scratch {params.scratch}"
         " {params.checkout} {params.repository} {params.commit} {params.entry} {params.git}"
-        " {params.modules} --listed {params.listed} --error logs/process.error.json > {log} 2>&1"
+        " {params.modules} --listed {params.listed} --error {params.error} > {log} 2>&1"

@@ -12,7 +12,9 @@ rule read:
         "../../../envs/polars.yaml"
     params:
         sheet=option("sheet", params.get("sheet")),
+        meta=option("no-meta", not params["meta"]),
+        error=here("logs/read.error.json"),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/read.py --input {input.workbook:q}'
         " --output {output.data} --meta {output.meta} --source {output.source}"
-        " --cells {output.cells} {params.sheet} --error logs/read.error.json > {log} 2>&1"
+        " --cells {output.cells} {params.sheet} {params.meta} --error {params.error} > {log} 2>&1"

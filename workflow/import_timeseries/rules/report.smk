@@ -13,9 +13,13 @@ rule report:
         "logs/report.log",
     conda:
         "../../../envs/report.yaml"
+    params:
+        error=here("logs/report.error.json"),
+        problems=here("results/problems.json"),
+        job=here("job.yaml"),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/report.py --data {input.data}'
         " --source {input.source} --processed {input.processed}"
         " --processed-meta {input.processed_meta} --verified {input.verified}"
-        " --imported {input.imported} --problems results/problems.json --job job.yaml"
-        " --output {output.html} --summary {output.summary} --error logs/report.error.json > {log} 2>&1"
+        " --imported {input.imported} --problems {params.problems} --job {params.job}"
+        " --output {output.html} --summary {output.summary} --error {params.error} > {log} 2>&1"

@@ -12,10 +12,12 @@ rule verify:
     params:
         platform=platform_options(),
         listed=params["problems_listed"],
+        error=here("logs/verify.error.json"),
+        problems=here("results"),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/verify.py --input {input.data}'
-        " --meta {input.meta} --source {input.source} --output {output} --problems results"
-        " {params.platform} --listed {params.listed} --error logs/verify.error.json > {log} 2>&1"
+        " --meta {input.meta} --source {input.source} --output {output} --problems {params.problems}"
+        " {params.platform} --listed {params.listed} --error {params.error} > {log} 2>&1"
 
 
 # Runs that carry this job's mark are found again, so that it stores once however often it starts.
@@ -33,7 +35,8 @@ rule import:
     params:
         job=config["id"],
         platform=platform_options(),
+        error=here("logs/import.error.json"),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/import_runs.py --input {input.data}'
         " --meta {input.meta} --verified {input.verified} --output {output} --job {params.job}"
-        " {params.platform} --error logs/import.error.json > {log} 2>&1"
+        " {params.platform} --error {params.error} > {log} 2>&1"

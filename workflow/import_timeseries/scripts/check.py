@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 from checking.cells import odd_cells
 from checking.definitions import definition_notes
 from checking.indicators import indicator_problems
-from checking.message import line, summary
 from checking.names import platform_problems
 from checking.rows import duplicates, incomplete_rows, long_names
 from checking.submission import Submission, load_submission
 from stagekit import program
 from stagekit.files import write_json
+from stagekit.message import line, summary
 from stagekit.platform_names import read_names
 from stagekit.problems import Problem, StageError, record
 

@@ -28,7 +28,8 @@ BEFORE = ("read", "check")
 
 def main(args: argparse.Namespace) -> None:
     """Process the data; write them, or the table of what the repository refuses."""
-    os.environ.pop(program.DSN_VARIABLE, None)  # nobody's code but ours may reach the platform
+    for name in (program.DSN_VARIABLE, program.PUBLISH_VARIABLE):
+        os.environ.pop(name, None)  # nobody's code but ours may reach the platform
     try:
         warnings = _process(args)
     except StageError as error:
@@ -75,7 +76,7 @@ def _run_entry(
 ) -> Any:
     import processing_entry
     import processing_refusal
-    from checking.message import summary
+    from stagekit.message import summary
 
     os.chdir(copy)
     # our own modules must not be found by the repository's imports; its neighbours are found last

@@ -15,16 +15,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
 from reading.cells import CELLS
-from reading.choose import data_sheet, meta_sheet
-from reading.delimited import load_csv
-from reading.excel import Workbook
-from reading.layout import Layout, find_layout
-from reading.meta import Meta, no_meta, read_meta
-from reading.parquet import load_parquet
-from reading.table import Table, blank_to_null
+from reading.choose import data_sheet
+from reading.layout import INDEX, Layout, find_layout
 from reading.tidy import Tidy, tidy
 from reading.times import offset
-from reading.unpack import SCRATCH, Source, opened
+from readkit.delimited import load_csv
+from readkit.excel import Workbook
+from readkit.meta import Meta, meta_sheet, no_meta, read_meta
+from readkit.parquet import load_parquet
+from readkit.table import Table, blank_to_null
+from readkit.unpack import SCRATCH, Source, opened
 from stagekit import program
 from stagekit.files import write_json
 from stagekit.problems import Problem, StageError
@@ -42,6 +42,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--source", type=Path, required=True, help="where all came from (JSON)")
     parser.add_argument("--cells", type=Path, required=True, help="cells that are no numbers")
     parser.add_argument("--sheet", help="name of the data sheet")
+    parser.add_argument("--no-meta", action="store_true", help="leave the meta sheet to others")
     parser.add_argument("--error", type=Path, help="where an error is described (JSON)")
     return parser.parse_args(argv)
 
@@ -62,7 +63,7 @@ def main(args: argparse.Namespace) -> None:
     with ExitStack() as stack:
         source = stack.enter_context(opened(args.input, scratch))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch)))
-        table, meta, sheets = _load(source, args.sheet or None, folder)
+        table, meta, sheets = _load(source, args.sheet or None, folder, not args.no_meta)
         layout = find_layout(table)
         read = tidy(table, layout)
         if read.datapoints == 0 and read.cells.is_empty():
@@ -72,18 +73,20 @@ def main(args: argparse.Namespace) -> None:
     print(f"{read.datapoints} datapoints read from {table.place} ({layout.kind}, {layout.time})")
 
 
-def _load(source: Source, sheet: str | None, scratch: Path) -> tuple[Table, Meta, str | None]:
+def _load(
+    source: Source, sheet: str | None, scratch: Path, with_meta: bool
+) -> tuple[Table, Meta, str | None]:
     """Give the data table, the meta indicators and the name of the meta sheet."""
     if source.kind in ("csv", "parquet"):
         if sheet is not None:
             message = f"{source.name} has no sheets, but the sheet {sheet!r} was asked for."
             raise StageError("unknown_sheet", message)
-        table = load_csv(source, scratch) if source.kind == "csv" else load_parquet(source)
+        table = load_csv(source, scratch, INDEX) if source.kind == "csv" else load_parquet(source)
         return table, no_meta(), None
     book = Workbook(source)
     chosen = data_sheet(book, source.name, sheet)
     table = book.load(chosen)
-    name = meta_sheet(book.sheets)
+    name = meta_sheet(book.sheets) if with_meta else None
     if name is None or name == chosen:
         return table, no_meta(), None
     return table, read_meta(book.load(name)), name

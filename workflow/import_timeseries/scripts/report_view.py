@@ -14,6 +14,7 @@ from report_data import Inputs, per_scenario
 from report_plots import DASH_ARRAYS, NOTHING, chart, number, scale, table
 
 HERE = Path(__file__).resolve().parent
+COMMON = HERE.parents[1] / "common"
 ROWS = 30  # of a table on the page; the files hold all
 PROBLEMS = 50
 NAMES = 60
@@ -215,7 +216,7 @@ def page(data: Inputs, changes: Changes, figures: dict[str, Any]) -> str:
     return environment.get_template(
         "report.html.j2"
     ).render(
-        style=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+        style=Markup((COMMON / "report.css").read_text(encoding="utf-8")),  # noqa: S704
         job=data.job,
         name=data.source.get("file") or "Data",
         source=data.source,

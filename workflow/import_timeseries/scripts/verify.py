@@ -34,7 +34,7 @@ def _verify(args: argparse.Namespace) -> tuple[dict[str, list[str]], list[Proble
     platform.ready(dsn, embedded=dsn.startswith("sqlite") and args.embedded is not None)
     import pandas as pd
     import verifying
-    from checking.message import summary
+    from stagekit.message import summary
 
     where = json.loads(args.source.read_text(encoding="utf-8"))
     data, meta = pd.read_parquet(args.input), pd.read_parquet(args.meta)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 
 import polars as pl
+from stagekit.indicators import key_fault, value_fault
 from stagekit.problems import Problem
 
 from checking.submission import Submission
-
-RESERVED = ("model", "scenario", "id", "version", "is_default")  # ixmp4.data.meta.repositories
-LONGEST_TEXT = 1023  # characters, of names and of values; PostgreSQL refuses more
-INT_RANGE = (-(2**31), 2**31 - 1)  # ixmp4 stores 32 bits; PostgreSQL refuses more
 
 
 def indicator_problems(submission: Submission) -> Iterator[Problem]:
@@ -27,14 +23,7 @@ def indicator_problems(submission: Submission) -> Iterator[Problem]:
 def _keys(submission: Submission) -> Iterator[Problem]:
     header: list[int] = []
     for name in submission.meta.columns[2:]:
-        if name.lower() in RESERVED:
-            message = f"The name {name!r} is reserved: give the meta indicator another one."
-            yield submission.meta_problem(
-                "illegal_meta_key", message, header, field=name, value=name
-            )
-        elif len(name) > LONGEST_TEXT:
-            message = f"The name of a meta indicator has {len(name)} characters; at most "
-            message += f"{LONGEST_TEXT} are stored."
+        if message := key_fault(name):
             yield submission.meta_problem(
                 "illegal_meta_key", message, header, field=name, value=name
             )
@@ -47,22 +36,12 @@ def _values(submission: Submission, series: pl.Series) -> Iterator[Problem]:
         yield submission.meta_problem("illegal_meta_value", message, rows, field=series.name)
         return
     for row, value in zip(_meta_rows(submission), series.to_list(), strict=True):
-        if what := _fault(value):
+        if what := value_fault(value):
             message = f"The value of {series.name!r} {what}."
             shown = str(value)[:200]
             yield submission.meta_problem(
                 "illegal_meta_value", message, [row], field=series.name, value=shown
             )
-
-
-def _fault(value: object) -> str | None:
-    if isinstance(value, str) and len(value) > LONGEST_TEXT:
-        return f"has {len(value)} characters; at most {LONGEST_TEXT} are stored"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "is no finite number: write a number or leave the cell empty"
-    if type(value) is int and not INT_RANGE[0] <= value <= INT_RANGE[1]:
-        return "is too large: whole numbers are stored with 32 bits"
-    return None
 
 
 def _meta_rows(submission: Submission) -> list[int]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-
-from reading.table import Table
+from readkit.table import Table
 
 CELLS: dict[str, type[pl.DataType]] = {
     "row": pl.UInt32,

@@ -1,12 +1,12 @@
-"""Which sheet holds the data, and which the meta indicators."""
+"""Which sheet holds the data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from readkit.excel import Workbook
 from stagekit.problems import StageError
 
-from reading.excel import Workbook
 from reading.layout import has_iamc_columns
 
 
@@ -70,8 +70,3 @@ def _fits(book: Workbook, sheet: str) -> bool:
 
 def _listed(sheets: Sequence[str]) -> str:
     return ", ".join(repr(sheet) for sheet in sheets)
-
-
-def meta_sheet(sheets: Sequence[str]) -> str | None:
-    """Give the name of the meta sheet, in any case; None if there is none."""
-    return next((s for s in sheets if s.strip().lower() == "meta"), None)

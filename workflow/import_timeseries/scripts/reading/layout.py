@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from readkit.table import Table
 from stagekit.problems import Problem, StageError
 
-from reading.table import Table
 from reading.times import moment, year
 
 INDEX = ("model", "scenario", "region", "variable", "unit")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+from readkit.table import Table
 
 from reading.cells import all_cells, error_cells, missing_cells, odd_texts
 from reading.layout import INDEX, Layout
-from reading.table import Table
 from reading.times import moment, year
 
 _ROW, _TIME, _VALUE = "row", "\0time", "value"  # no header can be called that

@@ -8,7 +8,7 @@ from typing import Literal
 
 from stagekit.problems import StageError
 
-from reading.bounded import open_zip
+from readkit.bounded import open_zip
 
 Kind = Literal["xlsx", "xls", "csv", "gzip", "zip", "parquet"]
 
@@ -36,8 +36,10 @@ def kind_of(path: Path, name: str) -> Kind:
 
     Raises
     ------
+    WrongKind
+        ``not_a_workbook``.
     StageError
-        ``empty_file``, ``not_a_workbook``, ``too_old``, ``encrypted_file`` or one of `open_zip`.
+        ``empty_file``, ``too_old``, ``encrypted_file`` or one of `open_zip`.
     """
     with path.open("rb") as stream:
         head = stream.read(SAMPLE)
@@ -57,8 +59,12 @@ def kind_of(path: Path, name: str) -> Kind:
     return _kind_of_text(head, name)
 
 
+class WrongKind(StageError):
+    """A file of a kind that is not read; its message is to be followed by the kinds that are."""
+
+
 def _refuse(name: str, what: str) -> StageError:
-    return StageError("not_a_workbook", f"{name} {what}. Accepted are {ACCEPTED}.")
+    return WrongKind("not_a_workbook", f"{name} {what}.")
 
 
 def _kind_of_text(head: bytes, name: str) -> Kind:

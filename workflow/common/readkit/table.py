@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 from stagekit.tables import letters
 
-from reading.xlsx_parts import OddCell
+from readkit.xlsx_parts import OddCell
 
 Reload = Callable[[Sequence[int], Literal["string", "float"]], pl.DataFrame]
 

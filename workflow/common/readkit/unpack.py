@@ -11,8 +11,8 @@ from pathlib import Path
 
 from stagekit.problems import StageError
 
-from reading.bounded import Budget, gzip_chunks, member_chunks, open_zip
-from reading.sniff import ACCEPTED, Kind, kind_of
+from readkit.bounded import Budget, gzip_chunks, member_chunks, open_zip
+from readkit.sniff import ACCEPTED, Kind, WrongKind, kind_of
 
 SCRATCH = ".reading-"  # how folders for unpacked copies are called
 
@@ -40,7 +40,7 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path, scratch: Path) -> Iterator[Source]:
+def opened(path: Path, scratch: Path, accepted: str = ACCEPTED) -> Iterator[Source]:
     """Unpack `path` as far as needed.
 
     Parameters
@@ -49,6 +49,8 @@ def opened(path: Path, scratch: Path) -> Iterator[Source]:
         The submitted file.
     scratch : Path
         A folder for unpacked copies, which are gone when the block ends.
+    accepted : str
+        The kinds of files that the job type reads, for messages.
 
     Yields
     ------
@@ -58,22 +60,28 @@ def opened(path: Path, scratch: Path) -> Iterator[Source]:
     Raises
     ------
     StageError
-        For everything that is no single table; see `kind_of` and `reading.bounded`.
+        For everything that is no single table; see `kind_of` and `readkit.bounded`.
     """
     if not path.is_file():
         raise StageError("missing_input", f"{path} is not there.")
-    budget = Budget(path.name, path.stat().st_size)
-    source = Source(path, path.name, kind_of(path, path.name), budget)
-    if source.kind not in ("zip", "gzip"):
-        yield source
-        return
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch) as folder:
-        if source.kind == "zip":
-            source = _from_zip(source, Path(folder) / "member")
-        if source.kind == "gzip":
-            source = _from_gzip(source, Path(folder) / "content")
+        try:
+            source = _unpacked(path, Path(folder))
+        except WrongKind as error:
+            text = f"{error.message} Accepted are {accepted}."
+            raise StageError(error.code, text) from error
         yield source
+
+
+def _unpacked(path: Path, folder: Path) -> Source:
+    budget = Budget(path.name, path.stat().st_size)
+    source = Source(path, path.name, kind_of(path, path.name), budget)
+    if source.kind == "zip":
+        source = _from_zip(source, folder / "member")
+    if source.kind == "gzip":
+        source = _from_gzip(source, folder / "content")
+    return source
 
 
 def _from_zip(source: Source, target: Path) -> Source:
@@ -83,15 +91,14 @@ def _from_zip(source: Source, target: Path) -> Source:
         _write(target, member_chunks(raw, member, source.budget))
     kind = kind_of(target, name)
     if kind == "zip":
-        message = f"{name} is an archive inside an archive. Submit {ACCEPTED}."
-        raise StageError("nested_archive", message)
+        raise WrongKind("nested_archive", f"{name} is an archive inside an archive.")
     return Source(target, name, kind, source.budget)
 
 
 def _only_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     members = [m for m in archive.infolist() if not m.is_dir() and not _clutter(m.filename)]
     if not members:
-        raise StageError("empty_archive", f"{name} holds no file. Submit {ACCEPTED}.")
+        raise WrongKind("empty_archive", f"{name} holds no file.")
     if len(members) > 1:
         listed = ", ".join(m.filename for m in members[:5]) + ("…" if len(members) > 5 else "")
         message = f"{name} holds {len(members)} files ({listed}). Submit an archive of one file."
@@ -111,8 +118,7 @@ def _from_gzip(source: Source, target: Path) -> Source:
     name = source.name.removesuffix(".gz")
     kind = kind_of(target, name)
     if kind in ("zip", "gzip"):
-        message = f"{source.name} is an archive inside an archive. Submit {ACCEPTED}."
-        raise StageError("nested_archive", message)
+        raise WrongKind("nested_archive", f"{source.name} is an archive inside an archive.")
     return Source(target, source.name, kind, source.budget)
 
 

@@ -14,7 +14,7 @@ from posixpath import join, normpath
 from typing import Literal
 from xml.etree import ElementTree
 
-from reading.bounded import Budget, damaged, member_chunks, open_zip
+from readkit.bounded import Budget, damaged, member_chunks, open_zip
 
 _OVERLAP = 16  # longer than any of the marks below
 _MARKS = {"error": b't="e"', "boolean": b't="b"', "formula": b"<f"}  # each costs a pass

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import xlrd  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-from reading.bounded import damaged
-from reading.xlsx_parts import OddCell
+from readkit.bounded import damaged
+from readkit.xlsx_parts import OddCell
 
 
 def xls_cells(path: Path, sheet: str, name: str) -> Iterator[OddCell]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 from stagekit.problems import StageError
 
-from reading.bounded import damaged
-from reading.table import Table
-from reading.unpack import Source
+from readkit.bounded import damaged
+from readkit.table import Table
+from readkit.unpack import Source
 
 MAX_CELLS = 1_000_000_000  # a few kilobytes of parquet can hold any number of equal rows
 

@@ -14,10 +14,10 @@ import polars as pl
 from stagekit.problems import StageError
 from stagekit.tables import letters
 
-from reading.bounded import damaged
-from reading.table import Reload, Table
-from reading.unpack import Source
-from reading.xlsx_parts import Marks, OddCell, inspect, odd_cells, sheet_parts, verify
+from readkit.bounded import damaged
+from readkit.table import Reload, Table
+from readkit.unpack import Source
+from readkit.xlsx_parts import Marks, OddCell, inspect, odd_cells, sheet_parts, verify
 
 HEADER_WITHIN = 100  # rows in which the header must be
 _SUFFIXED = re.compile(r"^(.*)_\d+$")
@@ -192,7 +192,7 @@ class Workbook:
         path, name = self._source.path, self._source.name
         if self._is_xlsx:
             return list(odd_cells(path, self._parts.get(sheet, ""), name))
-        from reading.xls_cells import xls_cells  # only where there is such a workbook
+        from readkit.xls_cells import xls_cells  # only where there is such a workbook
 
         return list(xls_cells(path, sheet, name))
 

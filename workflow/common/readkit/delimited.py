@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from stagekit.problems import StageError
 
-from reading.layout import INDEX
-from reading.table import Table
-from reading.unpack import Source
+from readkit.table import Table
+from readkit.unpack import Source
 
 SEPARATORS = (",", ";", "\t")
 _HEADER_BYTES = 1 << 20
 _BLOCK = 1 << 24
 
 
-def load_csv(source: Source, scratch: Path) -> Table:
+def csv_header(source: Source, scratch: Path, known: Collection[str]) -> list[str]:
+    """Give the texts of the header without loading what is below it; see `load_csv`."""
+    head = _find_header(_as_utf8(source, scratch), known)
+    return head.texts if head else []
+
+
+def load_csv(source: Source, scratch: Path, known: Collection[str]) -> Table:
     """Load a text file.
 
     Parameters
@@ -29,6 +34,8 @@ def load_csv(source: Source, scratch: Path) -> Table:
         A file in UTF-8, or UTF-16 with a byte order mark; separated by comma, semicolon or tab.
     scratch : Path
         A folder for a copy of a file that is not UTF-8 with ordinary line ends.
+    known : collection of str
+        Column names, in lower case, by which the separator is recognised.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def load_csv(source: Source, scratch: Path) -> Table:
         ``wrong_encoding``, ``no_data`` or ``broken_csv``, with the line.
     """
     path = _as_utf8(source, scratch)
-    head = _find_header(path)
+    head = _find_header(path, known)
     if head is None:
         raise StageError("no_data", f"{source.name} holds nothing but blank lines.")
     try:
@@ -110,7 +117,7 @@ def _wrong_encoding(name: str, line: int, encoding: str) -> StageError:
     )
 
 
-def _find_header(path: Path) -> _Header | None:
+def _find_header(path: Path, known: Collection[str]) -> _Header | None:
     """Find the first row that is not blank, with the separator that makes most sense of it."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         lines_before = 0
@@ -127,7 +134,7 @@ def _find_header(path: Path) -> _Header | None:
 
     def sense(separator: str) -> tuple[int, int]:
         found = texts(separator)
-        return sum(t.lower() in INDEX for t in found), len(found)
+        return sum(t.lower() in known for t in found), len(found)
 
     separator = max(SEPARATORS, key=sense)
     return _Header(lines_before + 1, lines_before, separator, texts(separator))
