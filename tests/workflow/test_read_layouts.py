@@ -200,6 +200,20 @@ def test_an_empty_meta_sheet_is_no_problem(tmp_path: Path) -> None:
     assert run_check(done) == []
 
 
+def test_a_meta_sheet_that_is_left_to_another_job_is_not_looked_at(tmp_path: Path) -> None:
+    sheets = {"data": DATA, "meta": [["Scenario", "x"], ["s", "#N/A"]]}
+    done = run_read(xlsx(tmp_path / "x.xlsx", sheets), "--no-meta")
+    assert done.meta.shape == (0, 2)
+    assert (done.source["meta_sheet"], done.source["problems"]) == (None, [])
+
+
+@pytest.mark.parametrize("odd", ["NaN", "inf"])
+def test_what_is_no_finite_number_in_the_meta_sheet_is_found(tmp_path: Path, odd: str) -> None:
+    done = read_meta(tmp_path, ["Model", "Scenario", "x"], ["m", "s", 1], ["m", "t", odd])
+    [problem] = [p for p in run_check(done) if p["severity"] == "error"]
+    assert (problem["code"], problem["row"], problem["column"]) == ("illegal_meta_value", 3, "C")
+
+
 def test_dates_in_the_meta_sheet_become_text(tmp_path: Path) -> None:
     done = read_meta(tmp_path, ["Model", "Scenario", "on"], ["m", "s", datetime(2026, 1, 2)])
     assert done.meta["on"].to_list() == ["2026-01-02 00:00:00"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import read
-from reading import bounded, parquet
+from readkit import bounded, parquet
 
 from .submitting import HEADER, ROWS, csv_text, data_csv, data_xlsx, refused, run_read, zipped
 
