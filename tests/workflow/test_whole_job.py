@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import polars as pl
+import psutil
 import pytest
 
 from runner.environments import standin_folder
@@ -54,7 +55,7 @@ def job(tmp_path: Path, postgres_dsn: str) -> Job:
                     output, _ = process.communicate(timeout=0.1)
                     break
                 except subprocess.TimeoutExpired:
-                    seen |= _command_lines()
+                    seen |= _command_lines(process.pid)
         assert any("import_runs.py" in line or "check.py" in line for line in seen), seen
         assert not [
             line for line in [*seen, output] if PASSWORD in line or quote(PASSWORD, safe="") in line
@@ -64,12 +65,14 @@ def job(tmp_path: Path, postgres_dsn: str) -> Job:
     return run
 
 
-def _command_lines() -> set[str]:
-    """What ``ps`` shows to everyone on this machine."""
+def _command_lines(pid: int) -> set[str]:
+    """What ``ps`` shows to everyone on this machine, of a process and those it has started."""
     found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            found.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(pid)
+        for process in [started, *started.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                found.add(" ".join(process.cmdline()))
     return found
 
 

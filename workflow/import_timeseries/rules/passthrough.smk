@@ -13,7 +13,7 @@ rule process:
         "../../../envs/polars.yaml"
     params:
         error=here("logs/process.error.json"),
-        problems=here("results"),
+        problems=lambda wildcards, output: os.path.dirname(output.data),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/passthrough.py --input {input.data}'
         " --meta {input.meta} --output {output.data} --processed-meta {output.meta}"

@@ -22,7 +22,7 @@ rule process:
         modules=modules_option(),
         listed=params["problems_listed"],
         error=here("logs/process.error.json"),
-        problems=here("results"),
+        problems=lambda wildcards, output: os.path.dirname(output.data),
         scratch=here("work/processing"),
     shell:
         "env -u JOBRUNNER_PLATFORM_DSN -u JOBRUNNER_PUBLISH_OPTIONS"

@@ -13,7 +13,7 @@ rule verify:
         platform=platform_options(),
         listed=params["problems_listed"],
         error=here("logs/verify.error.json"),
-        problems=here("results"),
+        problems=lambda wildcards, input: os.path.dirname(input.data),
     shell:
         'python "$WORKFLOW"/import_timeseries/scripts/verify.py --input {input.data}'
         " --meta {input.meta} --source {input.source} --output {output} --problems {params.problems}"

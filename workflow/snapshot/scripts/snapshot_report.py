@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from stagekit.files import whole, write_json
 
 LISTED = 200  # rows of a table on the page; manifest.json has all
 TEMPLATE = "snapshot_report.html.j2"
+STYLE = Path(__file__).resolve().parents[2] / "common" / "report.css"
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -34,6 +36,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Write both files."""
     import jinja2
+    from markupsafe import Markup
 
     manifest = json.loads(args.manifest.read_text(encoding="utf-8"))
     published = args.published and json.loads(args.published.read_text(encoding="utf-8"))
@@ -44,7 +47,12 @@ def main(args: argparse.Namespace) -> None:
     )
     environment.filters["size"] = size
     page = environment.get_template(TEMPLATE).render(
-        manifest=manifest, summary=figures, published=published, listed=LISTED
+        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 - our own
+        moment=datetime.fromisoformat(manifest["time"]).strftime("%-d %B %Y, %H:%M:%S UTC"),
+        manifest=manifest,
+        summary=figures,
+        published=published,
+        listed=LISTED,
     )
     with whole(args.output) as temporary:
         temporary.write_text(page, encoding="utf-8")
