@@ -72,7 +72,8 @@ lint: setup-test
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/python -m runner.standin.lock --check envs/*.yaml
 	@for case in workflow/*/.test/*/job.yaml; do type=$${case%%/.test/*}; echo "snakemake --lint: $$case"; \
-	  $(BIN)/snakemake --lint --snakefile $$type/Snakefile --configfile $$case --directory .cache/lint || exit 1; done
+	  $(BIN)/snakemake --lint --snakefile $$type/Snakefile --configfile $$case --directory .cache/lint 2>&1 \
+	  | $(BIN)/python .ci/lints.py || exit 1; done
 
 unit: setup-test
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)

@@ -1,27 +1,34 @@
 """A job that comes from elsewhere: given a place in a home, so that it goes on there.
 
 What is done stays done: times and Snakemake's records came with it, and commands name what lies
-elsewhere by variables. ``job.yaml`` gets the paths of this machine: those of an embedded platform
-and of the processing repository, which is pinned again at its commit.
+elsewhere by variables. ``job.yaml``, and that of each sub-job, gets the paths of this machine:
+those of an embedded platform, of map layers and of the processing repository, which is pinned again
+at its commit.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from runner import environments, placing, profile
 from runner.errors import JobRunnerError
-from runner.files import write_yaml
+from runner.files import read_yaml, write_json, write_yaml
 from runner.home import Home
-from runner.jobdir import JobDirectory
+from runner.jobdir import SUB_JOBS, JobDirectory
 from runner.processing import pin
 from runner.profile import DSN_VARIABLE, Profile
 from runner.release import digest
 
 _PLACES = ("checkout", "environment", "git_config")
+_SETTLED = ("platform", "processing")  # what of job.yaml has paths of a machine
 
 
 class WrongRelease(JobRunnerError):
@@ -112,11 +119,36 @@ def settle(home: Home, job: JobDirectory, source: str) -> list[Missing]:
         config["processing"] = _processing(home, config["processing"], missing)
     _environments(used, missing)
     if config != dict(job.config):
-        write_yaml(job.path / "job.yaml", config)
+        with _same_time(job.path / "job.yaml") as file:
+            write_yaml(file, config)
+    _hand_on(job, config)
     for name in ("input", "work", "results", "logs", "attempts"):
         (job.path / name).mkdir(exist_ok=True)
     placing.note(job, source)
     return missing
+
+
+def _hand_on(job: JobDirectory, config: dict[str, Any]) -> None:
+    """Give the sub-jobs of a job the paths that the job has."""
+    for file in sorted(job.path.glob(f"{SUB_JOBS}/*/job.yaml")):
+        try:
+            had = read_yaml(file)
+        except (OSError, yaml.YAMLError):
+            continue  # cut short when its job was killed: the job writes it again
+        if not isinstance(had, dict):
+            continue
+        new = {**had, **{key: config[key] for key in _SETTLED if key in had and key in config}}
+        if new != had:
+            with _same_time(file):
+                write_json(file, new)
+
+
+@contextmanager
+def _same_time(file: Path) -> Iterator[Path]:
+    """Keep the time of a file that is written anew: a rule that reads it need not run again."""
+    had = file.stat()
+    yield file
+    os.utime(file, ns=(had.st_atime_ns, had.st_mtime_ns))
 
 
 def _profile(home: Home, config: dict[str, Any], missing: list[Missing]) -> Profile | None:

@@ -38,9 +38,17 @@ def test_the_wheel_carries_the_job_types_and_their_environments(
     installed: Path, tmp_path: Path
 ) -> None:
     types = json.loads(_call(installed, tmp_path, "types", "--json").stdout)
-    assert [found["name"] for found in types] == ["import_timeseries"]
+    folders = ROOT.glob("workflow/*/jobtype.yaml")
+    assert [found["name"] for found in types] == sorted(path.parent.name for path in folders)
     release = next((tmp_path / "home" / "releases").iterdir()) / "source"
     assert (release / "envs" / "polars.lock").is_file()
+
+
+def test_the_wheel_lays_out_a_new_job_type(installed: Path, tmp_path: Path) -> None:
+    _call(installed, tmp_path, "new-type", "own", "--to", str(tmp_path / "source"))
+    assert (tmp_path / "source" / "workflow" / "own" / ".test" / "small" / "job.yaml").is_file()
+    told = _call(installed, tmp_path, "types", "--check", str(tmp_path / "source"))
+    assert told.stdout == "own: ok\n"
 
 
 def test_a_job_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:

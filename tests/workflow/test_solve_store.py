@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -200,6 +201,30 @@ def test_a_role_that_may_only_read_is_told_before_anything_is_solved(
         assert not (job.folder / "items.json").exists()
     finally:
         postgres.sql("platform", "DROP OWNED BY solver_reader", "DROP ROLE solver_reader")
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_a_platform_file_that_may_only_be_read_is_told_before_anything_is_solved(
+    solve_job: Job, tmp_path: Path, embedded: bool
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a folder can only be mounted read-only by root")
+    folder = tmp_path / "readable"
+    folder.mkdir()
+    file = folder / "platform.db"
+    shutil.copy(solve_job.dsn.removeprefix("sqlite:///"), file)
+    before = file.read_bytes()
+    solve_job.dsn = "" if embedded else f"sqlite:///{file}"
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        assert solve_job.load(*(("--embedded", str(file)) if embedded else ())).returncode == 1
+        assert solve_job.error["code"] == "platform_rights"
+        assert str(file) in solve_job.error["message"]
+        assert not (solve_job.folder / "items.json").exists()
+        assert file.read_bytes() == before
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_platform_that_is_away_is_one_error_at_each_end(job: Job, postgres: Server) -> None:

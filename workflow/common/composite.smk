@@ -15,8 +15,6 @@
 #
 # Its own `all` comes last, because the default target of a module would take its place.
 import json
-import os
-import shutil
 
 import yaml
 
@@ -62,16 +60,19 @@ def sub_job(name):
     }
 
 
-def hand_over(name, sources, target):
-    """Lay out the folder of a sub-job: its inputs, and its job.yaml, where paths start in it."""
-    for own, source in sources.items():
-        Path(target[own]).unlink(missing_ok=True)
-        try:
-            os.link(source, target[own])
-        except OSError:  # a file system without hard links
-            shutil.copy2(source, target[own])
-    text = json.dumps({k: v for k, v in sub_job(name).items() if k != "folder"})
-    Path(target.job).write_text(text + "\n")
+class _JobYaml:
+    """The text of the job.yaml of a sub-job in a shell command: "{JOB_YAML:name.q}".
+
+    It is no param, because it names paths of this machine: a job that has come from another one
+    need not run again for that.
+    """
+
+    def __format__(self, name):
+        config = sub_job(name.removesuffix("."))
+        return json.dumps({k: v for k, v in config.items() if k != "folder"})
+
+
+JOB_YAML = _JobYaml()
 
 
 include: "prepare.smk"

@@ -1,6 +1,5 @@
-# The folder of a sub-job is a job directory of its own: with its job.yaml and its inputs. What job.yaml
-# says is no param of the rule: it names paths of this machine, and a job that has come from another
-# one need not run again for that.
+# The folder of a sub-job is a job directory of its own: with its job.yaml, where paths start in it, and
+# its inputs. A shell is all that this needs, and no environment: a `run:` would start a Snakemake.
 for _name in SUB_JOBS:
 
     rule:
@@ -19,5 +18,8 @@ for _name in SUB_JOBS:
         localrule: True
         params:
             name=_name,
-        run:
-            hand_over(params.name, input, output)
+        shell:
+            "exec 2> {log};"
+            ' for file in {input:q}; do place="$(dirname {output.job:q})/input/";'
+            ' cp --link --force "$file" "$place" || cp --force "$file" "$place"; done;'
+            " printf '%s\\n' {JOB_YAML:{params.name}.q} > {output.job:q}"

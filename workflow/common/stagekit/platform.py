@@ -6,6 +6,7 @@ Needs SQLAlchemy; ixmp4 itself, which takes seconds to import, only to create or
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import importlib.util
 import os
@@ -24,6 +25,7 @@ from stagekit.program import DSN_VARIABLE, redact
 
 CONNECT_SECONDS = 20  # how long the first contact with a database server may take
 WRITTEN = ("run", "iamc_timeseries", "iamc_datapoint_universal", "runmetaentry", "checkpoint")
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 _REVISION = re.compile(r"^(down_)?revision\s*(?::[^=]+)?=\s*[\"']([0-9a-f]+)[\"']", re.MULTILINE)
 
 
@@ -228,7 +230,13 @@ def shown(dsn: str) -> str:
 
 def _ready_embedded(path: Path, dsn: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as lock:
+    try:
+        opened = path.with_name(path.name + ".lock").open("w")
+    except OSError as error:
+        if error.errno in _READ_ONLY and path.is_file():
+            return  # it may only be read: nothing can be made of it, and its tables are looked at
+        raise
+    with opened as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two jobs that start together build it once
         if not path.is_file():
             beside = path.with_name(f".{path.name}.new")

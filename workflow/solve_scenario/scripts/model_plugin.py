@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+import os
 import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +22,7 @@ from stagekit.problems import StageError
 
 GROUP = "jobrunner.models"
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
-FUNCTIONS = ("build", "solve")
+LIBRARIES = ("site-packages", "dist-packages")  # folders in which Python packages are installed
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,10 @@ def _where(error: BaseException, file: Path) -> str:
     """Say where in the plug-in an error came from: its last line, not one of a library."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f" in line {error.lineno}"
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(file.parent)
-    ]
+    # beside a module that is installed on its own there are the libraries
+    place = file if file.parent.name in LIBRARIES else file.parent
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(place)]
     if not own:
         return ""
     frame = own[-1]
@@ -186,8 +187,21 @@ def _named(name: str) -> Plugin:
             f"There is no model {name!r}, neither with this job type nor as an entry point of the"
             f" group {GROUP} in the plug-in's environment.{near}",
         )
-    module = call(Path(__file__), name, installed[name].load)
+    point = installed[name]
+    module = call(_code_of(point), name, point.load)
+    if not isinstance(module, ModuleType):
+        raise StageError(
+            "wrong_plugin",
+            f"The entry point {name!r} of the group {GROUP} is {point.value}, which is no module."
+            " It must name the module that has build(items) or solve(items, settings).",
+        )
     return _checked(name, Path(str(module.__file__)), module, "build")
+
+
+def _code_of(point: EntryPoint) -> Path:
+    """Say where the code of an entry point stands; it is not imported for that."""
+    spec = find_spec(point.module.partition(".")[0])
+    return Path((spec.origin if spec else None) or os.devnull)
 
 
 def _checked(name: str, file: Path, module: ModuleType, entry: str) -> Plugin:
