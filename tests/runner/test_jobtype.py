@@ -10,22 +10,10 @@ from runner.jobtype import JobType, parse_size
 
 from .conftest import TOY
 
-ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = sorted(path.parent for path in (ROOT / "workflow").glob("*/jobtype.yaml"))
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TOY / "workflow" / "toy", tmp_path / "toy"))
-
-
-@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: path.name)
-def test_every_shipped_job_type_names_stages_that_are_rules(folder: Path) -> None:
-    job_type = JobType.load(folder)
-    sources = [folder / "Snakefile", *folder.glob("rules/*.smk")]
-    text = "\n".join(path.read_text() for path in sources)
-    for stage in job_type.stages:
-        assert f"rule {stage.name}:" in text
 
 
 def test_wrong_parameters_are_all_named_with_their_pointers(folder: Path) -> None:

@@ -161,7 +161,11 @@ class _HookServer(ThreadingHTTPServer):
 def _handler(hooks: Hooks) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            wanted = int(self.headers["Content-Length"])
+            body = self.rfile.read(wanted)
+            if len(body) < wanted:  # who sent it was killed in the middle: nothing has arrived
+                self.close_connection = True
+                return
             hooks.received.append((dict(self.headers.items()), body))
             code = hooks.answers.pop(0) if hooks.answers else 204
             self.send_response(code)

@@ -54,8 +54,8 @@ def test_the_new_program_knows_whether_there_is_a_terminal_to_lose(ignored: bool
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
-        if ignored:  # as nohup does
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # as nohup does, or not; the tests themselves may have been started by it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
         os.execv(sys.executable, [sys.executable, "-c", PROGRAM])
     said = b""
     try:

@@ -248,6 +248,7 @@ def test_a_lost_terminal_ends_it_instead_of_renewing_it(apart: Running) -> None:
     if pid == 0:
         os.environ.update(apart.environment())
         os.chdir(ROOT)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have started the tests
         os.execv(sys.executable, [sys.executable, "-m", "webapp.cli.web", "--port", "0"])
     try:
         said = b""
