@@ -21,6 +21,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from measure import Figure, interleaved  # noqa: E402
 
+from tests.postgresql import Server, cluster, running  # noqa: E402
+
 SCRIPTS = ROOT / "workflow" / "snapshot" / "scripts"
 LEAST_SPEEDUP, MOST_MEMORY, MOST_GROWTH = 6.0, 0.25, 1.3
 REGIONS, VARIABLES, YEARS = 25, 100, 20  # 50,000 datapoints of each scenario
@@ -79,6 +81,21 @@ def ours(interpreter: Path, folder: Path, form: str) -> list[str]:
     return ["sh", "-c", " && ".join(shlex.join(map(str, part)) for part in (view, write))]
 
 
+def generate(server: Server, label: str, datapoints: int) -> str:
+    """Make a platform with datapoints; give its address.
+
+    What PostgreSQL would do in the background afterwards is done at once: it must not work while
+    anything is measured.
+    """
+    server.sql("postgres", f"CREATE DATABASE {label} TEMPLATE migrated")
+    runs = max(1, datapoints // (REGIONS * VARIABLES * YEARS))
+    facts = [statement.format(runs=runs) for statement in FACTS]
+    server.sql(label, "SET session_replication_role = replica", *NAMES, *facts)
+    server.sql(label, "VACUUM ANALYZE")
+    server.sql(label, "CHECKPOINT")
+    return server.dsn(label)
+
+
 def growth(folder: Path, interpreter: Path, dsns: dict[str, str], rounds: int) -> float:
     """Measure a snapshot of each platform; give how much more memory the largest needs."""
     figures: dict[str, Figure] = {}
@@ -97,25 +114,19 @@ def main() -> int:
     parser.add_argument("--datapoints", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=10, help="how many times more in part two")
     args = parser.parse_args()
-    from tests.postgresql import cluster, running
-
     mine, theirs = python("snapshot"), python("ixmp4")
     with tempfile.TemporaryDirectory() as name, cluster() as server, running(server):
         folder, dsns = Path(name), {}
         server.sql("postgres", "CREATE DATABASE migrated")
         subprocess.run([theirs, "-c", UPGRADE, server.dsn("migrated")], check=True)
-        for label, number in (("small", args.datapoints), ("large", args.datapoints * args.times)):
-            server.sql("postgres", f"CREATE DATABASE {label} TEMPLATE migrated")
-            runs = max(1, number // (REGIONS * VARIABLES * YEARS))
-            facts = [statement.format(runs=runs) for statement in FACTS]
-            server.sql(label, "SET session_replication_role = replica", *NAMES, *facts)
-            dsns[label] = server.dsn(label)
+        dsns["small"] = generate(server, "small", args.datapoints)
         os.environ["JOBRUNNER_PLATFORM_DSN"] = dsns["small"]
         commands = {
             "ours": ours(mine, folder, "csv"),
             "tabulate": [str(theirs), "-c", PEER, dsns["small"], str(folder / "peer.csv")],
         }
         medians = interleaved(commands, args.rounds)
+        dsns["large"] = generate(server, "large", args.datapoints * args.times)
         rise = growth(folder, mine, dsns, args.rounds)
     own, peer = medians["ours"], medians["tabulate"]
     faster, memory = peer.seconds / own.seconds, own.megabytes / peer.megabytes
