@@ -160,7 +160,6 @@ class _Fold:
 
     def __init__(self, job: JobDirectory, part: JobDirectory, name: str, spared: set[int]) -> None:
         self.spared = spared
-        self.title = job.config["sub_jobs"][name]["title"]
         self.name, self.prefix = name, f"{name}_"
         self.stages = set(job.config["sub_jobs"][name]["stages"])
         self.planned: set[str] = set()

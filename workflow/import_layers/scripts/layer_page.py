@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from stagekit.pages import templates
 
 HERE = Path(__file__).resolve().parent
-STYLES = (HERE.parents[1] / "common" / "report.css", HERE / "layer_report.css")
+STYLE = HERE / "layer_report.css"
 ROWS = 40  # of a table on the page; the files hold all
 NAMES = 60
 COLOURS = 8
@@ -38,14 +37,7 @@ def page(
     job : dict
         ``job.yaml``.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(count=_count, size=_size, share=_share)
+    environment = templates(HERE, [STYLE], count=_count, size=_size, share=_share)
     regions = sorted(drawing["regions"], key=lambda region: str(region["name"]))
     return environment.get_template("layer_report.html.j2").render(
         figures=figures,
@@ -53,7 +45,6 @@ def page(
         checked=checked,
         job={"id": job["id"]},
         facts=_facts(figures, layer, checked, job),
-        style=Markup("\n".join(p.read_text(encoding="utf-8") for p in STYLES)),  # noqa: S704
         map={
             "width": drawing["width"],
             "height": drawing["height"],

@@ -14,13 +14,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from stagekit import program
 from stagekit.files import whole, write_json
+from stagekit.pages import templates
 
 HERE = Path(__file__).resolve().parent
-STYLES = (HERE.parents[1] / "common" / "report.css", HERE / "meta_report.css")
+STYLE = HERE / "meta_report.css"
 ROWS = 200  # of a table on the page; the files hold all
 KINDS = ("added", "changed", "removed", "unchanged")
 MODES = {
@@ -89,14 +88,7 @@ def page(
     job: dict[str, Any],
 ) -> str:
     """Render the page: one HTML document that needs nothing else."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,  # every name comes from a submitted file
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": _count, "value": _value, "kind": TYPES.__getitem__}
+    environment = templates(HERE, [STYLE], count=_count, value=_value, kind=TYPES.__getitem__)
     facts = [
         ("Mode", MODES[diff["mode"]]),
         ("Sheet", source["sheet"]),
@@ -105,7 +97,6 @@ def page(
         ("Submitted", (job.get("submitted") or {}).get("at")),
     ]
     return environment.get_template("meta_report.html.j2").render(
-        style=Markup("".join(p.read_text(encoding="utf-8") for p in STYLES)),  # noqa: S704
         job={"id": job.get("id", "")},
         diff=diff,
         facts=[(name, str(text)) for name, text in facts if text],

@@ -6,15 +6,14 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from report_changes import Changes
 from report_choice import THIN_LINES, Line, legend, panels
 from report_data import Inputs, per_scenario
 from report_plots import DASH_ARRAYS, NOTHING, chart, number, scale, table
+from stagekit.pages import templates
 
 HERE = Path(__file__).resolve().parent
-COMMON = HERE.parents[1] / "common"
 ROWS = 30  # of a table on the page; the files hold all
 PROBLEMS = 50
 NAMES = 60
@@ -199,24 +198,14 @@ def page(data: Inputs, changes: Changes, figures: dict[str, Any]) -> str:
     str
         One HTML document that needs nothing else: no script, no address outside itself.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,  # every name comes from a submitted file
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "figure": figure}
+    environment = templates(HERE, count=count, figure=figure)
     processing = data.job.get("processing")
     runs = data.imported.get("runs", [])
     indicators = [name for name in data.meta.columns if name not in ("model", "scenario")]
     order = {"error": 0, "warning": 1, "note": 2}
     problems = sorted(data.problems, key=lambda problem: order.get(problem["severity"], 3))
     notes = notes_on_regions(changes)
-    return environment.get_template(
-        "report.html.j2"
-    ).render(
-        style=Markup((COMMON / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+    return environment.get_template("report.html.j2").render(
         job=data.job,
         name=data.source.get("file") or "Data",
         source=data.source,

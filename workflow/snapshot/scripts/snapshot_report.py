@@ -18,7 +18,6 @@ from stagekit.files import whole, write_json
 
 LISTED = 200  # rows of a table on the page; manifest.json has all
 TEMPLATE = "snapshot_report.html.j2"
-STYLE = Path(__file__).resolve().parents[2] / "common" / "report.css"
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,19 +34,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Write both files."""
-    import jinja2
-    from markupsafe import Markup
+    from stagekit.pages import templates
 
     manifest = json.loads(args.manifest.read_text(encoding="utf-8"))
     published = args.published and json.loads(args.published.read_text(encoding="utf-8"))
     figures = summary(manifest, archive(args.zip), published)
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    environment.filters["size"] = size
+    environment = templates(Path(__file__).resolve().parent, size=size)
     page = environment.get_template(TEMPLATE).render(
-        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 - our own
         moment=datetime.fromisoformat(manifest["time"]).strftime("%-d %B %Y, %H:%M:%S UTC"),
         manifest=manifest,
         summary=figures,

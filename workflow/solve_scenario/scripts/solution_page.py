@@ -6,14 +6,12 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from solution_charts import charts
 from solution_figures import Solution
 from solution_words import amount, duration
+from stagekit.pages import templates
 
 HERE = Path(__file__).resolve().parent
-COMMON = HERE.parents[1] / "common"
 PRICES = 20  # rows of the table; solution.csv has all
 
 
@@ -27,17 +25,10 @@ def page(found: Solution, figures: dict[str, Any]) -> str:
     figures : dict
         ``summary.json``.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"amount": amount, "duration": duration}
+    environment = templates(HERE, amount=amount, duration=duration)
     prices = found.prices
     largest = max((abs(price.marginal) for price in prices), default=1.0)
-    return environment.get_template(
-        "solution.html.j2"
-    ).render(
-        style=Markup((COMMON / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+    return environment.get_template("solution.html.j2").render(
         figures=figures,
         about=found.about,
         stored=found.stored,

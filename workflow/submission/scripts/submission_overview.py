@@ -12,12 +12,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "common"))
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from stagekit import program
 from stagekit.files import whole, write_json
+from stagekit.pages import templates
 
-COMMON = Path(__file__).resolve().parents[2] / "common"
 TITLES = {
     "timeseries": "Timeseries",
     "meta": "Meta indicators",
@@ -29,15 +27,11 @@ def main(args: argparse.Namespace) -> None:
     """Write the page and the summary."""
     job = yaml.safe_load(args.job.read_text(encoding="utf-8"))
     parts = [_part(text, args.output) for text in args.part]
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).resolve().parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    style = Markup((COMMON / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own
-    html = templates.get_template("submission.html.j2").render(
-        style=style, job=job, parts=parts, file=_file(job)
+    folder = Path(__file__).resolve().parent
+    html = (
+        templates(folder)
+        .get_template("submission.html.j2")
+        .render(job=job, parts=parts, file=_file(job))
     )
     with whole(args.output) as temporary:
         temporary.write_text(html, encoding="utf-8")
