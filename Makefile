@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 HOME_DIR := $(CURDIR)/.jobrunner
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up setup test setup-test lint unit lock clean
+.PHONY: demo up slurm-up slurm-down setup test setup-test lint unit lock clean
 
 demo: setup
 	@$(BIN)/jobrunner run import_timeseries --home "$(HOME_DIR)" \
@@ -21,6 +21,19 @@ up: setup $(VENV)/.web
 	@mkdir -p "$(HOME_DIR)/config/instances"
 	@sed 's|EXAMPLES|$(CURDIR)/examples|' examples/instance.yaml > "$(HOME_DIR)/config/instances/example.yaml"
 	@$(BIN)/jobrunner up --home "$(HOME_DIR)" --token-file "$(HOME_DIR)/admin.token" $(UP_ARGS)
+
+# A real SLURM of four pretended nodes, with accounts, as whoever calls: `eval "$(make -s slurm-up)"`.
+# Sockets need a short path: SLURM_FOLDER=/tmp/slurm where this folder's is too long.
+SLURM_FOLDER ?= $(CURDIR)/.cache/slurm
+SLURM_ARGS ?= --accounting
+
+slurm-up: $(VENV)/.base
+	@$(BIN)/python -m tests.slurm.cluster up "$(SLURM_FOLDER)" $(SLURM_ARGS)
+	@echo "# then: sinfo; $(BIN)/jobrunner run import_timeseries --profile slurm --input workbook=examples/example-workbook.xlsx"
+	@echo "# ends with: make slurm-down"
+
+slurm-down: $(VENV)/.base
+	@$(BIN)/python -m tests.slurm.cluster down "$(SLURM_FOLDER)"
 
 setup: $(VENV)/.base $(VENV)/.stages
 
@@ -84,7 +97,8 @@ lock: $(BIN)/uv
 	echo uv | $$COMPILE --upgrade - -o requirements-uv.lock; \
 	$$COMPILE --upgrade pyproject.toml -o requirements.lock; \
 	$$COMPILE --upgrade -c requirements.lock pyproject.toml --extra web -o requirements-web.lock; \
-	$$COMPILE --upgrade -c requirements-web.lock pyproject.toml --extra web --group test -o requirements-test.lock
+	$$COMPILE --upgrade -c requirements-web.lock pyproject.toml --extra web --group test -o requirements-test.lock; \
+	printf 'snakemake\nsnakemake-executor-plugin-slurm\npygments\n' | $$COMPILE --upgrade -c requirements.lock - -o requirements-slurm-plugin.lock
 	@$(BIN)/python -m runner.standin.lock envs/*.yaml
 
 clean:
