@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runner import command, launch
 from runner.home import Home
-from runner.launch import Prepared
+from runner.prepared import Prepared
 
 TOY = Path(__file__).resolve().parents[1] / "tests" / "data" / "toy"
 PROFILE = "platform: {embedded: none.db}\nenvironments: none\n"

@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from runner import command, leader, outcome, processes, record, sub_jobs
-from runner.command import RunOptions
+from runner import command, leader, limits, outcome, processes, record, sub_jobs
 from runner.errors import JobBusy
 from runner.events import Event
+from runner.execution import Execution
 from runner.files import now, read_json
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
+from runner.options import RunOptions
 from runner.redact import redact_logs
+from runner.slurm.cancel import run_name
 from runner.standby import Standby
 
 INTERRUPT_GRACE = 20.0  # seconds for rules to end after an interrupt
@@ -68,9 +69,9 @@ class Attempt:
         job: JobDirectory,
         job_type: JobType,
         options: RunOptions,
+        execution: Execution,
         *,
         environment: Mapping[str, str],
-        conda_prefix: Path | None,
         secrets: tuple[str, ...] = (),
         creation: Callable[[], AbstractContextManager[None]] | None = None,
         standby: Standby | None = None,
@@ -79,12 +80,10 @@ class Attempt:
 
         Parameters
         ----------
-        job, job_type, options
-            What to run.
+        job, job_type, options, execution
+            What to run, and how.
         environment : mapping
             The whole environment of the leader, credentials included.
-        conda_prefix : Path or None
-            Where environments are linked; None: no environments.
         secrets : tuple of str
             What must be in no log.
         creation : callable, optional
@@ -114,11 +113,17 @@ class Attempt:
                 for stale in folder.logs.glob("*.error.json"):
                     stale.unlink()
             events = job.path / "events.jsonl"
+            local = options.executor == "local"
+            run = None if local else run_name(job.id, number)
             argv = command.arguments(
-                job, job_type, options, events=events, attempt=number, conda_prefix=conda_prefix
+                job, job_type, options, execution, events=events, attempt=number, run=run
             )
+            shell = limits.prepare(
+                job.attempts / str(number), execution.plan, enforce=local, cores=options.cores
+            )
+            environment = {**environment, "PATH": f"{shell}:{environment['PATH']}"}
             mark = {processes.MARK: f"{job.id}:{number}"}
-            record.begin(job, number, argv, options)
+            record.begin(job, number, argv, options, run)
             start = standby.lead if standby else leader.fork
             pid = start(
                 lock,
@@ -202,15 +207,19 @@ class Attempt:
         assert self._exit is not None
         code, usage = self._exit
         processes.kill_survivors(f"{self.job.id}:{self.number}")
+        name = self._told or _outcome_of(code)
+        record.leave_slurm(self.job, ended, succeeded=name == "succeeded")
+        folder = self.job.attempts / str(self.number)
+        limits.sweep(folder)
         _unlock(self.job, self.job_type)
         redact_logs(self.job.path, self._secrets)
-        name = self._told or _outcome_of(code)
         if name in ("failed", "timed_out"):
             self.error = self._find_error(name)
         ended |= {"outcome": name, "exit_code": code, "finished": now(), "error": self.error}
         ended["used"] = {
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
             "largest_process_mb": round(usage.ru_maxrss / 1024, 1),
+            "stages": limits.of_stages(folder, self.job_type.stage_names),
         }
         record.close(self.job, ended)
         return name

@@ -9,74 +9,42 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from runner.execution import Execution
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
+from runner.options import RunOptions
 
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What of a job an attempt runs, and how.
-
-    Attributes
-    ----------
-    cores : int
-        Cores that rules may use together.
-    until : str or None
-        Last stage to run.
-    stage : str or None
-        Stage to run again even if nothing changed, with everything that depends on it.
-    only : bool
-        With `stage`: run that stage alone.
-    sub_job : str or None
-        Run this sub-job alone, and what it needs; `until` and `stage` are stages of it.
-    plain : bool
-        Start the ``snakemake`` command instead of a fork of the warm process.
-    runtime : float or None
-        Limit of wall time in minutes.
-    mem_mb : int or None
-        Memory in MB that rules may ask for together; bookkeeping, not enforced by the kernel.
-    """
-
-    cores: int = 2
-    until: str | None = None
-    stage: str | None = None
-    only: bool = False
-    sub_job: str | None = None
-    plain: bool = False
-    runtime: float | None = None
-    mem_mb: int | None = None
 
 
 def arguments(
     job: JobDirectory,
     job_type: JobType,
     options: RunOptions,
+    execution: Execution,
     *,
     events: Path,
     attempt: int,
-    conda_prefix: Path | None,
+    run: str | None = None,
 ) -> list[str]:
     """Give Snakemake's arguments for one attempt.
 
     Parameters
     ----------
-    job, job_type, options
-        What to run.
+    job, job_type, options, execution
+        What to run, and how.
     events : Path
         Where the logger plugin writes; absolute.
     attempt : int
         Number of the attempt.
-    conda_prefix : Path or None
-        Where environments are linked; None runs the rules without environments.
+    run : str, optional
+        Name of the attempt's jobs in SLURM.
     """
     argv = _targets(options)
     argv += ["--snakefile", str(job_type.snakefile), "--directory", str(job.path)]
-    argv += ["--configfile", str(job.path / "job.yaml"), "--cores", str(options.cores)]
+    argv += ["--configfile", str(job.path / "job.yaml")]
     argv += ["--rerun-incomplete", "--nocolor", "--show-failed-logs"]
     # not software-env: Snakemake counts the place of an environment as part of it, and what it is
     # made of is frozen in the job's release
@@ -85,13 +53,8 @@ def arguments(
     argv += ["--logger-jobrunner-events", str(events)]
     argv += ["--logger-jobrunner-attempt", str(attempt)]
     argv += ["--logger-jobrunner-stages", ",".join(job_type.stage_names)]
-    if conda_prefix is not None:
-        argv += ["--software-deployment-method", "conda", "--conda-prefix", str(conda_prefix)]
-    if options.mem_mb is not None:
-        argv += ["--resources", f"mem_mb={options.mem_mb}"]
-    for stage in job_type.stages:
-        for name, value in stage.resources.items():
-            argv += ["--set-resources", f"{stage.name}:{name}={value}"]
+    argv += execution.deployment
+    argv += execution.arguments(options, job.path / "attempts" / str(attempt), events, run)
     part = job_type.sub_job(options.sub_job) if options.sub_job else None
     if options.stage is not None:
         argv += ["--forcerun", part.rule(options.stage) if part else options.stage]
@@ -123,8 +86,10 @@ def warm() -> None:
 def run_warm(argv: Sequence[str]) -> int:
     """Call Snakemake's own command-line entry point in this process and give its exit code."""
     import snakemake.cli
+    from snakemake.shell import shell
 
     sys.argv = ["snakemake", *argv]
+    shell.executable("bash")  # the first on PATH, which is another one than when it was imported
     _log_as_a_new_process()
     try:
         snakemake.cli.main(list(argv))

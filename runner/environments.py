@@ -22,7 +22,9 @@ from runner.standin.store import EnvironmentStore
 
 __all__ = [
     "EnvironmentStore",
+    "builder",
     "creation_lock",
+    "deployment",
     "environment_variables",
     "find_conda",
     "prefix_folder",
@@ -30,7 +32,7 @@ __all__ = [
     "standin_folder",
 ]
 
-Mode = Literal["conda", "uv", "none"]
+Mode = Literal["conda", "uv", "modules", "none"]
 _MARK = b"stand-in of jobrunner"
 _TEMPLATES = Path(__file__).resolve().parent / "standin"
 
@@ -58,8 +60,8 @@ def resolve_mode(mode: str, path: str | None = None) -> Mode:
     Parameters
     ----------
     mode : str
-        The setting ``environments``: ``auto`` (conda if there is one, else uv), ``conda``, ``uv``
-        or ``none`` (rules run with what is on ``PATH``).
+        The setting ``environments``: ``auto`` (conda if there is one, else uv), ``conda``, ``uv``,
+        ``modules`` (environment modules) or ``none`` (rules run with what is on ``PATH``).
     path : str, optional
         Search path for ``conda``; without it ``PATH``.
 
@@ -72,6 +74,8 @@ def resolve_mode(mode: str, path: str | None = None) -> Mode:
     """
     if mode == "none":
         return "none"
+    if mode == "modules":
+        return "modules"  # whether there are any is seen where a rule runs
     if mode in ("auto", "conda") and find_conda(path) is not None:
         return "conda"
     if mode in ("auto", "uv"):
@@ -82,7 +86,23 @@ def resolve_mode(mode: str, path: str | None = None) -> Mode:
             "The setting `environments: conda` needs conda on PATH, and there is none. Install it "
             "(for example Miniforge), or set `environments: auto` to build with uv."
         )
-    raise InvalidConfiguration(f"environments: {mode!r} is none of auto, conda, uv, none.")
+    raise InvalidConfiguration(f"environments: {mode!r} is none of auto, conda, uv, modules, none.")
+
+
+def builder(mode: Mode, path: str | None = None) -> Mode:
+    """Give what builds environments: with modules, those for which there is no module.
+
+    Nobody has a module of the packages of a processing repository, or of a plug-in that was
+    submitted: their environments are made as without modules.
+
+    Parameters
+    ----------
+    mode : str
+        What `resolve_mode` decided.
+    path : str, optional
+        Search path for ``conda``; without it ``PATH``.
+    """
+    return resolve_mode("auto", path) if mode == "modules" else mode
 
 
 def standin_folder(root: Path | None = None) -> Path:
@@ -104,9 +124,10 @@ def standin_folder(root: Path | None = None) -> Path:
     parent = (root.absolute() if root is not None else store.default_root()) / "standin"
     scripts = {name: (_TEMPLATES / "bin" / name).read_text() for name in ("conda", "activate")}
     interpreter, main = sys.executable, str(_TEMPLATES / "__main__.py")
-    content = "\0".join([str(parent), interpreter, main, *scripts.values()])
+    content = "\0".join([shlex.quote(str(parent)), interpreter, main, *scripts.values()])
     base = parent / hashlib.sha256(content.encode()).hexdigest()[:12]
-    info = json.dumps({"conda_prefix": str(base), "platform": conda_platform()})
+    # quoted: Snakemake puts it into `source …/bin/activate` as it is
+    info = json.dumps({"conda_prefix": shlex.quote(str(base)), "platform": conda_platform()})
     named = {"info": info, "python": interpreter, "main": main, "root": str(parent.parent)}
     for name, value in named.items():
         scripts["conda"] = scripts["conda"].replace(f"@{name}@", shlex.quote(value))
@@ -148,8 +169,9 @@ def environment_variables(
 
     Parameters
     ----------
-    mode : {"conda", "uv", "none"}
-        What `resolve_mode` decided; only ``uv`` needs any.
+    mode : {"conda", "uv", "modules", "none"}
+        What `resolve_mode` decided; only uv needs any, also where it builds beside modules (for
+        these see `runner.envmodules`).
     root : Path, optional
         The environment store; without it the default one.
     lock_folders : sequence of Path
@@ -157,7 +179,7 @@ def environment_variables(
     base : mapping, optional
         The variables as they are; without it those of this process.
     """
-    if mode != "uv":
+    if builder(mode) != "uv":
         return {}
     known = os.environ if base is None else base
     rest = [part for part in known.get("PATH", "").split(os.pathsep) if part]
@@ -189,15 +211,31 @@ def prefix_folder(
     Path or None
         The folder; None if rules run without environments.
     """
-    base = EnvironmentStore(root).root
-    if mode != "uv":
-        return base / "conda" if mode == "conda" else None
+    base, made_by = EnvironmentStore(root).root, builder(mode)
+    if made_by != "uv":
+        return base / "conda" if made_by == "conda" else None
     python = pythons.own()
     total = hashlib.sha256(f"{store.LAYOUT}\0{python.path}\0{python.version}\0".encode())
     for folder in lock_folders:
         for lock in sorted(folder.glob("*.lock")):
             total.update(lock.read_bytes())
     return base / "links" / total.hexdigest()[:12]
+
+
+def deployment(mode: Mode, prefix: Path | None) -> list[str]:
+    """Give Snakemake's arguments for the environments of rules.
+
+    Parameters
+    ----------
+    mode : str
+        What `resolve_mode` decided.
+    prefix : Path or None
+        What `prefix_folder` gave.
+    """
+    if mode == "none" or prefix is None:
+        return []
+    methods = ["env-modules", "conda"] if mode == "modules" else ["conda"]
+    return ["--software-deployment-method", *methods, "--conda-prefix", str(prefix)]
 
 
 @contextmanager

@@ -47,6 +47,8 @@ class JobRequest:
         The pinned processing repository.
     queue : mapping or None
         What a service was told about its place in the queue: ``priority``, ``tags``, ``notify``.
+    resources : mapping or None
+        What was asked for beside the defaults; see `runner.resources`.
     """
 
     type: JobType
@@ -59,6 +61,7 @@ class JobRequest:
     profile: str = "local"
     by: str = field(default_factory=getpass.getuser)
     queue: Mapping[str, Any] | None = None
+    resources: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,7 @@ def _frozen(
     identifier: str, moment: datetime, request: JobRequest, inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
     queue = {"queue": dict(request.queue)} if request.queue else {}
+    resources = {"resources": dict(request.resources)} if request.resources else {}
     sub_jobs = request.type.sub_jobs.values()
     parts = {"sub_jobs": {part.name: _frozen_part(part) for part in sub_jobs}} if sub_jobs else {}
     return {
@@ -283,6 +287,7 @@ def _frozen(
         "params": dict(request.params),
         "platform": dict(request.platform),
         "processing": dict(request.processing) if request.processing else None,
+        **resources,
         **queue,
         **parts,
     }

@@ -6,9 +6,11 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from runner import envmodules, limits
 from runner.events import Event
 from runner.jobdir import JobDirectory
 
@@ -31,16 +33,42 @@ def find_error(job: JobDirectory, events: Iterable[Event]) -> dict[str, Any]:
     dict
         ``code``, ``message``, ``stage`` and ``problems``.
     """
-    failed, said = None, []
+    failed, said, attempt = None, [], None
     for event in events:
+        attempt = event["attempt"]
         if event["kind"] == "stage" and event["status"] == "failed":
             failed = failed or event["stage"]
         elif event["kind"] == "log" and event.get("level") == "error":
             said.append(event)
+    folder = job.attempts / str(attempt)
     if failed:
-        folder, stage = job.of_stage(failed)
-        return {**of_stage(folder, stage, seen_from=job.path), "stage": failed}
-    return _of_workflow(job, said)
+        return of_rule(job, folder, failed)
+    return (
+        limits.exceeded(folder, limits.OTHERS) or of_cluster(folder, "*") or _of_workflow(job, said)
+    )
+
+
+def of_rule(job: JobDirectory, folder: Path, rule: str) -> dict[str, Any]:
+    """Give the error object of a stage that failed in an attempt.
+
+    That it took too much goes before everything else: a stage may well have written an error
+    document about a process of its own that was killed for that.
+
+    Parameters
+    ----------
+    job : JobDirectory
+        The job.
+    folder : Path
+        Of the attempt: ``<job>/attempts/<n>``.
+    rule : str
+        The stage; of a sub-job ``<sub-job>_<stage>``.
+    """
+    where, stage = job.of_stage(rule)
+    if error := limits.exceeded(folder, rule, where / "logs" / f"{stage}.log"):
+        return error
+    error = envmodules.failed(folder / "stages" / rule, stage) or of_cluster(folder, rule)
+    error = error or of_stage(where, stage, seen_from=job.path)
+    return {**error, "stage": rule}
 
 
 def time_limit(minutes: float) -> dict[str, Any]:
@@ -77,6 +105,24 @@ def of_stage(folder: Path, stage: str, *, seen_from: Path | None = None) -> dict
     if not tail:
         message = f"Stage {stage} failed without a word in its log; see logs/job.log."
     return {"code": "stage_failed", "message": message, "stage": stage, "problems": []}
+
+
+def of_cluster(folder: Path, rule: str) -> dict[str, Any] | None:
+    """Give what a cluster's executor says about the first run of a rule that failed in an attempt.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the attempt: ``<job>/attempts/<n>``.
+    rule : str
+        The rule, or ``*`` for any.
+    """
+    found = []
+    for path in folder.glob(f"slurm/{rule}.*/failure.json"):
+        with suppress(OSError, ValueError):
+            error = json.loads(path.read_text(encoding="utf-8"))
+            found.append((path.stat().st_mtime, {"stage": None, "problems": [], **error}))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def _of_workflow(job: JobDirectory, said: list[Event]) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner import command
-from runner.command import RunOptions
 from runner.errors import JobRunnerError
 from runner.events import EventLog
 from runner.jobtype import JobType
-from runner.launch import Prepared
+from runner.options import RunOptions
+from runner.prepared import Prepared
 
 
 class PlanFailed(JobRunnerError):
@@ -38,16 +38,17 @@ def plan(prepared: Prepared, options: RunOptions) -> list[PlannedStage]:
     PlanFailed
         With Snakemake's own words, if it cannot plan.
     """
-    _, conda_prefix, environment = prepared.stage_environments()
+    _, _, environment = prepared.stage_environments()
+    local = replace(options, executor="local")
     with tempfile.TemporaryDirectory(prefix="jobrunner-plan-") as scratch:
         events, log = EventLog(Path(scratch, "events.jsonl")), Path(scratch, "log")
         argv = command.arguments(
             prepared.job,
             prepared.job_type,
-            options,
+            local,
+            prepared.execution(local),  # no environment is built; a changed file is a reason to run
             events=events.path,
             attempt=0,
-            conda_prefix=conda_prefix,  # nothing is built, but a changed file is a reason to run
         )
         with log.open("wb") as stream:
             argv += ["--dry-run", "--nolock"]

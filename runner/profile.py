@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,21 @@ class Profile:
         Whether unknown regions and units are created.
     layers : str
         Folder of map layers, relative to the home folder; ``{instance}`` in it is the instance.
-    executor : str
-        ``local``.
+    executor : {"local", "slurm"}
+        What runs the rules.
     pool : str
         The pool whose workers run its jobs, in the service.
-    environments : {"auto", "conda", "uv", "none"}
+    environments : {"auto", "conda", "uv", "modules", "none"}
         How stage environments are made.
+    modules : mapping
+        How environment modules are called (``name``), and a folder of module files (``use``).
     limits : mapping
-        ``cores``, ``mem_mb`` (MB), ``runtime`` (minutes of wall time for one attempt).
+        ``cores``, ``mem_mb`` (MB), ``runtime`` (minutes of wall time for one attempt), ``disk_mb``
+        (MB), ``gpu``.
+    slurm : mapping
+        Where in the cluster rules run, and how patient the runner is with it.
+    types : mapping
+        By name of a job type: resources and places in the cluster that differ, also by stage.
     """
 
     name: str
@@ -55,6 +62,9 @@ class Profile:
     pool: str
     environments: str
     limits: Mapping[str, Any]
+    slurm: Mapping[str, Any] = field(default_factory=dict)
+    types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def platform_config(self, home: Path, instance: str = "default") -> dict[str, Any]:
         """Give what a job of an instance may know of the platform: no credential."""
@@ -109,7 +119,7 @@ def _parse(name: str, path: Path) -> Profile:
     if errors := list(jsonschema.Draft202012Validator(schema).iter_errors(text)):
         lines = "\n".join(f"  {error.json_path}: {error.message}" for error in errors)
         raise InvalidConfiguration(f"{path}:\n{lines}")
-    platform = text["platform"]
+    platform, executor = text["platform"], text.get("executor", "local")
     return Profile(
         name=name,
         title=text.get("title", name),
@@ -118,8 +128,11 @@ def _parse(name: str, path: Path) -> Profile:
         publish=text.get("publish"),
         create_names=platform.get("create_names", False),
         layers=platform.get("layers", "layers/{instance}"),
-        executor=text.get("executor", "local"),
-        pool=text.get("pool", "default"),
+        executor=executor,
+        pool=text.get("pool", "slurm" if executor == "slurm" else "default"),
         environments=text.get("environments", "auto"),
         limits=text.get("limits", {}),
+        slurm=text.get("slurm", {}),
+        types=text.get("types", {}),
+        modules=text.get("modules", {}),
     )

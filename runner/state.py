@@ -10,6 +10,8 @@ from typing import Any
 from runner.events import Event
 from runner.jobtype import JobType
 
+_SHOWN = ("name", "status", "reason", "seconds", "used", "node", "slurm_job")
+
 
 @dataclass
 class StageState:
@@ -20,11 +22,16 @@ class StageState:
     status : str
         ``waiting``, ``running``, ``succeeded``, ``failed`` or ``stopped``.
     reason : str or None
-        Why it ran, in Snakemake's words, or why it did not.
+        Why it ran, in Snakemake's words, or why it did not; what it waits for.
     attempt : int or None
         The attempt that last touched it.
     seconds : float or None
         How long it ran.
+    used : dict or None
+        What it used: ``runs``, ``seconds``, ``cpu_seconds``, ``peak_mb`` (2²⁰ bytes), ``read_mb``
+        and ``written_mb`` (10⁶ bytes).
+    node, slurm_job : str or int or None
+        Where in a cluster it ran last.
     """
 
     name: str
@@ -34,10 +41,18 @@ class StageState:
     attempt: int | None = None
     started: str | None = None
     seconds: float | None = None
+    used: dict[str, Any] | None = None
+    node: str | None = None
+    slurm_job: int | str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give ``name``, ``status``, ``reason`` and ``seconds``."""
-        return {key: asdict(self)[key] for key in ("name", "status", "reason", "seconds")}
+        """Give what people ask: all but ``title``, ``attempt`` and ``started``."""
+        return {key: asdict(self)[key] for key in _SHOWN}
+
+    def reset(self) -> None:
+        """Let it wait, as if it had never run."""
+        self.status, self.reason, self.seconds = "waiting", None, None
+        self.used = self.node = self.slurm_job = None
 
 
 class JobState:
@@ -77,21 +92,28 @@ class JobState:
             if stage.status == "succeeded":
                 stage.reason = f"kept from attempt {stage.attempt}"
             else:
-                stage.status, stage.reason, stage.seconds = "waiting", None, None
+                stage.reset()
 
     def _settle(self) -> None:
         for stage in self.stages.values():
             if stage.status == "running":
                 stage.status = "stopped"
+            elif stage.status == "waiting":
+                stage.reason = None  # it waits for nothing any more
 
     def _apply_stage(self, stage: StageState, event: Event) -> None:
         stage.status, stage.attempt = event["status"], event["attempt"]
         if event["status"] == "failed" and self.status == "stopping":
             stage.status = "stopped"
-        if event["status"] == "running":
-            stage.reason, stage.started, stage.seconds = event.get("reason"), event["time"], None
-        elif stage.started:
-            stage.seconds = round(_seconds(stage.started, event["time"]), 3)
+        stage.node = event.get("node", stage.node)
+        stage.slurm_job = event.get("slurm_job", stage.slurm_job)
+        if event["status"] in ("running", "waiting"):
+            stage.reason, stage.seconds, stage.used = event.get("reason"), None, None
+            stage.started = event["time"] if event["status"] == "running" else None
+        else:
+            stage.used = event.get("used")
+            if stage.started:
+                stage.seconds = round(_seconds(stage.started, event["time"]), 3)
 
 
 def _seconds(start: str, end: str) -> float:

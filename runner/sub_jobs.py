@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from runner import outcome, redact
+from runner import limits, outcome, redact
 from runner.errors import NotFound
 from runner.events import Event
 from runner.jobdir import SUB_JOBS, JobDirectory
 
+_OF_STAGE = ("reason", "used", "node", "slurm_job")
 _ENDS = ("succeeded", "failed", "cancelled")
 
 
@@ -137,12 +138,21 @@ def _explain(
 ) -> None:
     """Say why a sub-job failed, while the files that know it are there."""
     stage = event.pop("failing")
-    error = outcome.of_stage(part.path, stage)
+    error = _error(part, event["attempt"], stage)
     if not masked and secrets is not None:
         error["message"] = redact.mask(error["message"].encode(), secrets()).decode()
     elif not masked and error["code"] == "stage_failed":
         error["message"] = f"Stage {stage} failed; its log (logs/{stage}.log) says more."
     event["error"] = error
+
+
+def _error(part: JobDirectory, attempt: int, stage: str) -> dict[str, Any]:
+    """Give the error object of a stage of a sub-job; paths in it start in the sub-job's folder."""
+    assert part.parent is not None
+    folder, rule = part.parent.attempts / str(attempt), f"{split(part.id)[1]}_{stage}"
+    log = part.logs / f"{stage}.log"
+    error = limits.exceeded(folder, rule, log) or outcome.of_cluster(folder, rule)
+    return {**(error or outcome.of_stage(part.path, stage)), "stage": stage}
 
 
 class _Fold:
@@ -243,8 +253,8 @@ class _Fold:
             return
         if self.attempt != event["attempt"] or self.status not in ("running", "stopping"):
             yield from self._begin(event)
-        reason = {"reason": event["reason"]} if event.get("reason") else {}
-        yield self._event(event, "stage", stage=stage, status=status, **reason)
+        told = {key: event[key] for key in _OF_STAGE if event.get(key)}
+        yield self._event(event, "stage", stage=stage, status=status, **told)
         if status == "failed" and self.status == "running" and event["n"] not in self.spared:
             yield from self._becomes(event, "failed", failing=stage)
         elif status == "succeeded":

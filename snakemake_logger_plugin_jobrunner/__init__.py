@@ -30,6 +30,10 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     stages: Optional[str] = field(  # noqa: UP045
         default=None, metadata={"help": "Rules that are stages, separated by commas."}
     )
+    remote: bool = field(
+        default=False,
+        metadata={"help": "A cluster runs the rules that are not local; its executor says when."},
+    )
 
 
 class LogHandler(LogHandlerBase):
@@ -82,21 +86,34 @@ class LogHandler(LogHandlerBase):
         logs = [str(log) for log in record.get("log") or ()]
         self.parts.started(record["jobid"], logs, f"[{_time(record)}] {rule} started")
         if rule in self.stages:
-            reason = str(record.get("reason") or "") or None
-            self._write(record, "stage", stage=rule, status="running", reason=reason)
+            assert isinstance(self.settings, LogHandlerSettings)
+            waits = self.settings.remote and not record.get("local")
+            reason = "handed to SLURM" if waits else str(record.get("reason") or "") or None
+            status = "waiting" if waits else "running"
+            self._write(record, "stage", stage=rule, status=status, reason=reason)
 
     def _on_job_finished(self, record: dict[str, Any]) -> None:
         rule = self.rules.get(record["job_id"], "")
         self.finished[rule] += 1
         self.parts.ended(record["job_id"], f"[{_time(record)}] {rule} finished")
         if rule in self.stages and self.finished[rule] >= self.expected[rule]:
-            self._write(record, "stage", stage=rule, status="succeeded")
+            self._write(record, "stage", stage=rule, status="succeeded", used=self._used(rule))
 
     def _on_job_error(self, record: dict[str, Any]) -> None:
         rule = self.rules.get(record["jobid"], "")
         self.parts.ended(record["jobid"], f"[{_time(record)}] {rule} failed")
         if rule in self.stages:
-            self._write(record, "stage", stage=rule, status="failed")
+            self._write(record, "stage", stage=rule, status="failed", used=self._used(rule))
+
+    def _used(self, rule: str) -> Optional[dict[str, Any]]:  # noqa: UP045
+        """Give what the runs of a rule used, as the stage shell noted it down."""
+        from runner import limits
+
+        assert isinstance(self.settings, LogHandlerSettings)
+        attempt, events = self.settings.attempt, self.settings.events
+        if attempt is None or events is None:
+            return None
+        return limits.used(Path(events).parent / "attempts" / str(attempt), rule)
 
     def _on_None(self, record: dict[str, Any]) -> None:  # records that are no event
         message = str(record.get("msg") or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from runner import __version__
-from runner.cli import doctor, execute, look, plugged, sources
+from runner.cli import doctor, execute, look, modules, plugged, sources
 
 _COMMANDS = (
     execute.run,
@@ -17,6 +17,7 @@ _COMMANDS = (
     sources.types,
     sources.new_type,
     sources.publish,
+    modules.modules,
     doctor.doctor,
 )
 

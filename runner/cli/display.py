@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -70,10 +70,11 @@ class Lines(Silent):
         clock = datetime.fromisoformat(event["time"]).astimezone().strftime("%H:%M:%S")
         if event["kind"] == "stage" and event["stage"] in self.state.stages:
             stage = self.state.stages[event["stage"]]
-            more = (
-                f" ({briefly(stage.reason)})" if stage.status == "running" and stage.reason else ""
-            )
-            more = f" in {duration(stage.seconds)}" if stage.seconds is not None else more
+            why = briefly(stage.reason) if stage.status in ("running", "waiting") else ""
+            why = f"on {stage.node}" if stage.status == "running" and stage.node else why
+            more = f" ({why})" if why else ""
+            if stage.seconds is not None:
+                more = f" in {', '.join([duration(stage.seconds), *took(stage.used)])}"
             self._print(f"{clock} {stage.name}: {stage.status}{more}")
         elif event["kind"] == "note":
             self._print(f"{clock} {event['message']}")
@@ -114,12 +115,12 @@ class LiveTable(Silent):
         table = Table.grid(padding=(0, 2))
         for stage in self.state.stages.values():
             mark = Text(*_MARKS[stage.status]) if stage.status in _MARKS else self._spinner
-            reason = stage.reason if stage.status != "waiting" else None
+            told = [*took(stage.used), f"on {stage.node}" if stage.node else briefly(stage.reason)]
             table.add_row(
                 mark,
                 Text(stage.title, "dim" if stage.status == "waiting" else ""),
                 Text(duration(_elapsed(stage)), justify="right"),
-                Text(briefly(reason), "dim", no_wrap=True, overflow="ellipsis"),
+                Text(", ".join(filter(None, told)), "dim", no_wrap=True, overflow="ellipsis"),
             )
         if self.note:
             table.add_row(self._spinner, Text(self.note, "cyan"), Text(), Text())
@@ -150,6 +151,13 @@ def briefly(reason: str | None) -> str:
     """Say in a few words why a stage runs; Snakemake's own words stay in the events."""
     first = (reason or "").split("; ")[0]
     return _BRIEFLY.get(first.split(":")[0], first)
+
+
+def took(used: Mapping[str, Any] | None) -> list[str]:
+    """Say what a stage used: its peak of memory, its CPU time; nothing where that is not known."""
+    if not used:
+        return []
+    return [f"{used['peak_mb']:.0f} MB", f"CPU {duration(used['cpu_seconds'])}"]
 
 
 def duration(seconds: float | None) -> str:

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from runner import environments, share
+from runner import environments, limits, share
 from runner.cli import document
 from runner.cli.options import home_option, json_option
 from runner.errors import JobRunnerError
@@ -40,7 +40,7 @@ def doctor(home_folder: str | None, as_json: bool) -> None:
     """Say what works on this machine, and what to do about what does not."""
     home = Home.find(home_folder)
     checks: list[Callable[[Home], Finding]] = [
-        _python, _snakemake, _conda, _uv, _standin, _git, _home, _disk, _cgroups, _releases,
+        _python, _snakemake, _conda, _uv, _standin, _git, _home, _disk, _limits, _releases,
     ]  # fmt: skip
     findings = [check(home) for check in checks]
     if as_json:
@@ -129,14 +129,11 @@ def _disk(home: Home) -> Finding:
     return Finding("disk", fine, f"{free / 1e9:.1f} GB free", advice)
 
 
-def _cgroups(_: Home) -> Finding:
-    controllers = Path("/sys/fs/cgroup/cgroup.controllers")
-    if controllers.is_file() and "memory" in controllers.read_text():
-        return Finding("cgroups", True, "v2 with memory")
-    if Path("/sys/fs/cgroup/memory").is_dir():
-        return Finding("cgroups", True, "v1 with memory")
-    advice = "Memory limits of rules are bookkeeping only on this machine."
-    return Finding("cgroups", True, "no memory controller", advice)
+def _limits(_: Home) -> Finding:
+    try:
+        return Finding("limits of stages", True, limits.method(), limits.advice())
+    except JobRunnerError as error:
+        return Finding("limits of stages", False, "none", error.message)
 
 
 def _releases(home: Home) -> Finding:

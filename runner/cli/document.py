@@ -11,7 +11,7 @@ from runner import sub_jobs
 from runner.errors import JobRunnerError
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType, SubJobType
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from runner.state import JobState
 
 

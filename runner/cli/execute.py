@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from runner import launch, profile, sub_jobs
-from runner.cli import document, plugged
+from runner.cli import assignments, document, plugged
 from runner.cli.display import Display, Lines, LiveTable, Silent
 from runner.cli.options import home_option, json_option, request_options
-from runner.command import RunOptions
 from runner.errors import InvalidRequest, JobRunnerError
 from runner.home import Home
-from runner.jobtype import JobType
-from runner.launch import Prepared, ProcessingRequest
+from runner.launch import ProcessingRequest
+from runner.options import RunOptions
 from runner.plan import plan as make_plan
+from runner.prepared import Prepared
 from runner.standby import Standby
 from runner.state import JobState
 
@@ -248,54 +248,15 @@ def _create(
         wanted = ProcessingRequest(request["processing"], request["revision"], request["entry"])
     elif request["revision"]:
         raise InvalidRequest("--revision goes with --processing PATH|URL.")
+    inputs = assignments.pairs(request["inputs"], "--input")
     return launch.create(
         home,
         type_name,
-        inputs={name: Path(path) for name, path in pairs(request["inputs"], "--input").items()},
-        params=typed(job_type, pairs(request["params"], "--param")),
+        inputs={name: Path(path) for name, path in inputs.items()},
+        params=assignments.typed(job_type.schema, assignments.pairs(request["params"], "--param")),
         version=chosen.label,
         profile_name=request["profile"],
         processing_request=wanted,
+        asked=assignments.resources(request["asked"]),
         jobs=jobs,
     )
-
-
-def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
-    """Split ``name=value`` options.
-
-    Raises
-    ------
-    InvalidRequest
-        If one has no ``=``, or a name comes twice.
-    """
-    found: dict[str, str] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator or not name:
-            raise InvalidRequest(f"{option} {text}: write {option} NAME=VALUE.")
-        if name in found:
-            raise InvalidRequest(f"{option} {name} is given twice.")
-        found[name] = value
-    return found
-
-
-def typed(job_type: JobType, params: Mapping[str, str]) -> dict[str, Any]:
-    """Turn texts into the types that the schema wants; what does not fit stays a text."""
-    return typed_by(job_type.schema, params)
-
-
-def typed_by(schema: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
-    """Turn texts into the types that a schema wants; as `typed`."""
-    return {
-        name: _typed(text, schema.get("properties", {}).get(name, {}).get("type"))
-        for name, text in params.items()
-    }
-
-
-def _typed(text: str, wanted: Any) -> Any:
-    if wanted == "string":
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

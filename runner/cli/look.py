@@ -11,16 +11,15 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from runner import leader, sub_jobs
 from runner.cli import document
-from runner.cli.display import briefly, duration
 from runner.cli.execute import reopen
 from runner.cli.options import home_option, json_option
+from runner.cli.stage_table import table_of
 from runner.home import Home
 from runner.jobdir import JobDirectory
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from runner.state import JobState
 
 
@@ -41,13 +40,7 @@ def status(job: str, home_folder: str | None, as_json: bool) -> None:
     console = Console()
     line = f"Job {directory.id} ({directory.type} {directory.config['release']['label']}): "
     console.print(f"{escape(line)}[bold]{state.status}[/]", highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for name in ("Stage", "Status", "Time", "Why"):
-        table.add_column(name, justify="right" if name == "Time" else "left")
-    for stage in state.stages.values():
-        why = escape(briefly(stage.reason))
-        table.add_row(stage.name, stage.status, duration(stage.seconds), why)
-    console.print(table)
+    console.print(table_of(state.stages.values()))
     _show_parts(console, prepared)
     if state.error:
         console.print(state.error["message"], markup=False, highlight=False, soft_wrap=True)

@@ -27,6 +27,10 @@ def request_options(command: F) -> F:
         click.option(
             "--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter."
         ),
+        click.option(
+            "--resource", "asked", metavar="[STAGE:]NAME=VALUE", multiple=True,
+            help="Ask for more or less: cores, mem_mb, runtime (minutes), disk_mb, gpu.",
+        ),
         click.option("--version", metavar="LABEL", help="Release to use [default: the newest]."),
         click.option("--processing", metavar="PATH|URL", help="Processing repository."),
         click.option(

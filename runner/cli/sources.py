@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from runner import checking, layout
-from runner.cli import document
+from runner.cli import document, usage
 from runner.cli.options import home_option, json_option
 from runner.home import Home
 from runner.jobtype import JobType
@@ -26,19 +26,27 @@ from runner.release import Release
 @click.option(
     "--check", is_flag=True, help="TYPE is a folder: check the job types in it [default: here]."
 )
+@click.option(
+    "--usage", "of_usage", is_flag=True, help="Propose resources from what past jobs used."
+)
 @json_option
 @home_option
 def types(
     type_name: str | None,
     version: str | None,
     check: bool,
+    of_usage: bool,
     home_folder: str | None,
     as_json: bool,
 ) -> None:
     """List the job types, or the inputs, parameters, stages and versions of one.
 
-    With --check, say all that is wrong with job types that are being written.
+    With --check, say all that is wrong with job types that are being written. With --usage, say
+    what the stages of past jobs used, and propose resources.
     """
+    if of_usage:
+        usage.show(Home.find(home_folder), type_name, as_json)
+        return
     if check:
         _check(Path(type_name or "."), as_json)
         return

@@ -28,7 +28,7 @@ from pathlib import Path
 from runner.errors import EnvironmentFailed
 from runner.files import atomic, now, write_json
 from runner.standin import locks, pythons, uvtool
-from runner.standin.locking import exclusive
+from runner.standin.lease import held_by_one_machine
 from runner.standin.pythons import Interpreter
 from runner.standin.requirements import options_and_packages
 from runner.standin.spec import EnvironmentSpec, read_spec
@@ -86,7 +86,8 @@ class EnvironmentStore:
             return ready
         try:
             (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            with exclusive(self.root / "locks" / key, f"another build of {env_file.name}"):
+            lock_file = self.root / "locks" / key
+            with held_by_one_machine(lock_file, f"another build of {env_file.name}"):
                 return self._ready(key) or self._build(spec, lock, python, key)
         except OSError as error:
             raise EnvironmentFailed(

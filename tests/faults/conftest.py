@@ -9,7 +9,8 @@ import pytest
 
 from runner import launch
 from runner.home import Home
-from runner.launch import Prepared, ProcessingRequest
+from runner.launch import ProcessingRequest
+from runner.prepared import Prepared
 from runner.state import JobState
 from tests.webapp.running import backend, idle_service, service_home  # noqa: F401
 

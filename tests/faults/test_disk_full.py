@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import DiskFull
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from runner.state import JobState
 
 from .conftest import finish

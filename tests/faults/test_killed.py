@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from runner.state import JobState
 
 from .conftest import finish

@@ -13,7 +13,7 @@ import pytest
 
 from runner import launch
 from runner.home import Home
-from runner.launch import Prepared
+from runner.prepared import Prepared
 
 TOY = Path(__file__).resolve().parents[1] / "data" / "toy"
 

@@ -13,7 +13,8 @@ import yaml
 from runner import arrival, launch
 from runner.home import Home
 from runner.jobdir import JobDirectory
-from runner.launch import Prepared, ProcessingRequest
+from runner.launch import ProcessingRequest
+from runner.prepared import Prepared
 from tests.composite import pair_source
 
 PARTS = ("left", "right", "apart")

@@ -14,7 +14,8 @@ import pytest
 
 from runner import leader, processes
 from runner.errors import InvalidInput, JobBusy
-from runner.launch import Prepared, reopen
+from runner.launch import reopen
+from runner.prepared import Prepared
 from runner.record import records
 from runner.state import JobState
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.home import Home
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from tests.conftest import ROOT
 
 from .test_attempt import WAITS, _await
@@ -49,7 +49,7 @@ def test_a_done_job_exits_0_and_its_document_names_stages_and_results(
     )
     assert document["error"] is None
     assert [set(stage) for stage in document["stages"]] == [
-        {"name", "status", "reason", "seconds"}
+        {"name", "status", "reason", "seconds", "used", "node", "slurm_job"}
     ] * 3
     assert document["results"]["count"]["path"] == "results/third.txt"
     assert (Path(document["directory"]) / "job.yaml").is_file()
@@ -203,7 +203,8 @@ def test_doctor_prints_the_folder_for_a_bare_snakemake(jobrunner: Runner) -> Non
     folder = Path(found["stand-in for conda"]["found"])
     assert {path.name for path in folder.iterdir()} >= {"conda", "activate"}
     assert f'export PATH="{folder}:$PATH"' in found["stand-in for conda"]["advice"]
-    assert {"python", "snakemake", "conda", "uv", "git", "home", "disk", "cgroups"} <= set(found)
+    named = {"python", "snakemake", "conda", "uv", "git", "home", "disk", "limits of stages"}
+    assert named <= set(found)
 
 
 def test_publish_makes_a_version_that_can_be_asked_for(

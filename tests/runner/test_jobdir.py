@@ -12,7 +12,7 @@ from runner.errors import InvalidInput, NotFound, UnsafePath
 from runner.home import Home
 from runner.jobdir import JobDirectory, JobRequest
 from runner.jobtype import JobType
-from runner.launch import Prepared
+from runner.prepared import Prepared
 
 from .conftest import TOY
 

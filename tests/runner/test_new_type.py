@@ -89,7 +89,13 @@ def test_what_is_wrong_in_jobtype_yaml_is_pointed_at(
     ("old", "new", "where", "said"),
     [
         ('    log:\n        "logs/count.log",\n', "", "count", "has no log"),
-        ('    conda:\n        "../../envs/count_rows.yaml"\n', "", "count", "has no environment"),
+        (
+            '    conda:\n        "../../envs/count_rows.yaml"\n    envmodules:\n'
+            '        environment_module("count_rows"),\n',
+            "",
+            "count",
+            "has no environment",
+        ),
         ("../../envs/count_rows.yaml", "../../envs/gone.yaml", "count", "no environment file"),
         ("rule all:", "rule everything:", "all", "no rule `all`"),
         ("    shell:", "    shel:", "", "line"),

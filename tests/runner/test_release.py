@@ -18,7 +18,7 @@ from runner.errors import (
     UnsafePath,
 )
 from runner.home import Home
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from runner.release import ReleaseStore
 
 from .conftest import TOY

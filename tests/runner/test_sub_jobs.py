@@ -20,7 +20,7 @@ from runner.errors import InvalidRequest, NotFound
 from runner.home import Home
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from runner.state import JobState
 from tests.composite import pair_source
 
@@ -111,6 +111,18 @@ def test_what_fails_is_told_of_its_part_and_the_rest_is_not_done(pair: Pair) -> 
     notes = [e["message"] for e in sub_jobs.directory(prepared.job, "right").events.read()
              if e["kind"] == "note"]  # fmt: skip
     assert notes == ["Not done, because another part of the job failed."]
+
+
+def test_a_part_knows_what_its_stages_used_and_that_one_took_too_much(pair: Pair) -> None:
+    prepared = pair(left={"command": "python3 -c 'x = bytearray(3000 << 20)'"})
+    assert _run(prepared) == "failed"
+    state = _state(prepared, "left")
+    used = state.stages["first"].used
+    assert used is not None
+    assert used["peak_mb"] > 0
+    assert state.error is not None
+    assert (state.error["code"], state.error["stage"]) == ("out_of_memory", "second")
+    assert "--resource left_second:mem_mb=" in state.error["message"]
 
 
 def test_a_failed_job_goes_on_with_the_parts_that_are_missing(pair: Pair, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 # What the Snakefiles of all job types share: where scripts are, options, the platform's name.
+import os
 import shlex
 from pathlib import Path
 
@@ -13,9 +14,12 @@ _PLACES = {
     "CHECKOUT": _PROCESSING.get("checkout"),
     "GIT_CONFIG": _PROCESSING.get("git_config"),
 }
+_DEPLOYMENT = {method.name for method in workflow.deployment_settings.deployment_method}
 # A prefix of ours takes the place of Snakemake's own, which stops a command at its first failure.
 shell.prefix(
-    "set -euo pipefail; "
+    # Snakemake would go on without a module that cannot be loaded, with whatever python there is.
+    ("[ $? -eq 0 ] || exit 1; " if "ENV_MODULES" in _DEPLOYMENT else "")
+    + "set -euo pipefail; "
     + "".join(
         f"{name}={shlex.quote(str(path))}; " for name, path in _PLACES.items() if path
     )
@@ -37,6 +41,11 @@ def place(name, variable):
     return f'--{name} "${variable}"' if _PLACES[variable] else ""
 
 
+def all_cores():
+    """As many threads as there are cores; on a cluster, where nobody knows yet, what it gives."""
+    return workflow.resource_settings.cores or 1
+
+
 def option(name, value):
     """`--name value`, quoted for the shell; nothing where there is no value."""
     if value is None or value is False or value == "":
@@ -48,3 +57,9 @@ def platform_options():
     """Options that name an embedded platform; any other is named by the environment alone."""
     create = option("create-names", bool(_PLATFORM.get("create_names")))
     return f"{place('embedded', 'EMBEDDED')} {create}".strip()
+
+
+def environment_module(name):
+    """The environment module that has what `envs/<name>.yaml` has; the site says how it is called."""
+    pattern = os.environ.get("JOBRUNNER_MODULES", "jobrunner/{environment}")
+    return pattern.replace("{environment}", name)

@@ -12,6 +12,8 @@ rule check:
         "logs/check.log",
     conda:
         "../../../envs/geo.yaml"
+    envmodules:
+        environment_module("geo"),
     params:
         name=params["name"],
         version=option("version", params.get("version")),

@@ -8,6 +8,8 @@ rule read:
         "logs/read.log",
     conda:
         "../../../envs/geo.yaml"
+    envmodules:
+        environment_module("geo"),
     params:
         layer=option("layer-in-file", params.get("layer_in_file")),
         crs=option("crs", params.get("crs")),

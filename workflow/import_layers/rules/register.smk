@@ -14,8 +14,11 @@ rule register:
         "results/registered.json",
     log:
         "logs/register.log",
+    localrule: True  # light, however large the job is
     conda:
         "../../../envs/geo.yaml"
+    envmodules:
+        environment_module("geo"),
     params:
         name=params["name"],
         version=option("version", params.get("version")),

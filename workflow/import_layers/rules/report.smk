@@ -9,8 +9,11 @@ rule report:
         summary="results/summary.json",
     log:
         "logs/report.log",
+    localrule: True  # light, however large the job is
     conda:
         "../../../envs/report.yaml"
+    envmodules:
+        environment_module("report"),
     params:
         error=here("logs/report.error.json"),
         problems=here("results/problems.json"),

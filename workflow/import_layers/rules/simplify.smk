@@ -8,6 +8,8 @@ rule simplify:
         "logs/simplify.log",
     conda:
         "../../../envs/geo.yaml"
+    envmodules:
+        environment_module("geo"),
     params:
         levels=option("levels", json.dumps(params["levels"])),
         error=here("logs/simplify.error.json"),

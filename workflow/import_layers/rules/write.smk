@@ -16,6 +16,8 @@ rule write:
         "logs/write.log",
     conda:
         "../../../envs/geo.yaml"
+    envmodules:
+        environment_module("geo"),
     params:
         name=params["name"],
         attribution=option("attribution", params["attribution"]),

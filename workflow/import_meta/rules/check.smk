@@ -11,6 +11,8 @@ rule check:
         "logs/check.log",
     conda:
         "../../../envs/ixmp4.yaml"
+    envmodules:
+        environment_module("ixmp4"),
     params:
         mode=params["mode"],
         unknown=option("skip-unknown", params["unknown"] == "skip"),

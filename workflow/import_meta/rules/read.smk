@@ -9,6 +9,8 @@ rule read:
         "logs/read.log",
     conda:
         "../../../envs/polars.yaml"
+    envmodules:
+        environment_module("polars"),
     params:
         sheet=option("sheet", params.get("sheet")),
         optional=option("optional", not params["required"]),

@@ -10,6 +10,8 @@ rule report:
         "logs/report.log",
     conda:
         "../../../envs/report.yaml"
+    envmodules:
+        environment_module("report"),
     params:
         job=here("job.yaml"),
         problems=here("results/problems.json"),

@@ -13,6 +13,8 @@ rule check:
         "logs/check.log",
     conda:
         "../../../envs/polars.yaml"
+    envmodules:
+        environment_module("polars"),
     params:
         listed=params["problems_listed"],
         names=names_options(),

@@ -11,6 +11,8 @@ rule process:
         "logs/process.log",
     conda:
         "../../../envs/polars.yaml"
+    envmodules:
+        environment_module("polars"),
     params:
         error=here("logs/process.error.json"),
         problems=lambda wildcards, output: os.path.dirname(output.data),

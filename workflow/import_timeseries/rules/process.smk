@@ -13,6 +13,8 @@ rule process:
         "logs/process.log",
     conda:
         processing.get("environment", "../../../envs/modules.yaml")
+    envmodules:
+        *([] if processing.get("environment") else [environment_module("modules")]),
     params:
         checkout=place("checkout", "CHECKOUT"),
         repository=option("repository", processing.get("repository")),

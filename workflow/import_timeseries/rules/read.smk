@@ -10,6 +10,8 @@ rule read:
         "logs/read.log",
     conda:
         "../../../envs/polars.yaml"
+    envmodules:
+        environment_module("polars"),
     params:
         sheet=option("sheet", params.get("sheet")),
         meta=option("no-meta", not params["meta"]),

@@ -13,6 +13,8 @@ rule report:
         "logs/report.log",
     conda:
         "../../../envs/report.yaml"
+    envmodules:
+        environment_module("report"),
     params:
         error=here("logs/report.error.json"),
         problems=here("results/problems.json"),

@@ -9,6 +9,8 @@ rule verify:
         "logs/verify.log",
     conda:
         "../../../envs/ixmp4.yaml"
+    envmodules:
+        environment_module("ixmp4"),
     params:
         platform=platform_options(),
         listed=params["problems_listed"],
@@ -32,6 +34,8 @@ rule import:
         "logs/import.log",
     conda:
         "../../../envs/ixmp4.yaml"
+    envmodules:
+        environment_module("ixmp4"),
     params:
         job=config["id"],
         platform=platform_options(),

@@ -12,6 +12,8 @@ rule bundle:
         "logs/bundle.log",
     conda:
         "../../../envs/snapshot.yaml"
+    envmodules:
+        environment_module("snapshot"),
     params:
         job=config["id"],
         name=params["name"],

@@ -9,6 +9,8 @@ rule publish:
         "logs/publish.log",
     conda:
         "../../../envs/publish.yaml"
+    envmodules:
+        environment_module("publish"),
     params:
         to=option("to", publish["to"]),
         keep=option("keep", publish.get("keep")),

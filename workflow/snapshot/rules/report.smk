@@ -8,8 +8,11 @@ rule report:
         summary="results/summary.json",
     log:
         "logs/report.log",
+    localrule: True  # light, however large the job is
     conda:
         "../../../envs/report.yaml"
+    envmodules:
+        environment_module("report"),
     params:
         published=lambda wildcards, input: option("published", input.get("published")),
         error=here("logs/report.error.json"),

@@ -12,6 +12,8 @@ rule view:
         "logs/view.log",
     conda:
         "../../../envs/snapshot.yaml"
+    envmodules:
+        environment_module("snapshot"),
     params:
         filters=option(
             "filters",

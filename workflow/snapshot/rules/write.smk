@@ -9,7 +9,9 @@ rule write:
         "logs/write.log",
     conda:
         "../../../envs/snapshot.yaml"
-    threads: workflow.cores
+    envmodules:
+        environment_module("snapshot"),
+    threads: all_cores()
     params:
         formats=params["formats"],
         split_by=params["split_by"],

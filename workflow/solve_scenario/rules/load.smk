@@ -5,6 +5,8 @@ rule load:
         "logs/load.log",
     conda:
         "../../../envs/ixmp4.yaml"
+    envmodules:
+        environment_module("ixmp4"),
     params:
         model=option("model", params["model"]),
         scenario=option("scenario", params["scenario"]),

@@ -13,6 +13,8 @@ rule build:
         "logs/build.log",
     conda:
         plugin_environment()
+    envmodules:
+        *plugin_module(),
     params:
         plugin=plugin_options(),
         file=lambda wildcards, input: option(
@@ -41,6 +43,8 @@ rule solve:
         "logs/solve.log",
     conda:
         plugin_environment()
+    envmodules:
+        *plugin_module(),
     threads: params["threads"]
     resources:
         mem_mb=params["mem_mb"],

@@ -1,6 +1,8 @@
 import math
 import os
 
+USUAL_ENVIRONMENT = "../../../envs/linopy.yaml"
+
 
 def plugin_options():
     """Where the model plug-in is: a name, a file of the job, or the processing repository."""
@@ -27,4 +29,10 @@ def plugin_environment():
         for name in ("environment.yaml", "environment.yml"):
             if os.path.isfile(os.path.join(checkout, name)):
                 return os.path.join(checkout, name)
-    return processing.get("environment", "../../../envs/linopy.yaml")
+    return processing.get("environment", USUAL_ENVIRONMENT)
+
+
+def plugin_module():
+    """The environment module of build and solve; none where they have an environment of their own."""
+    usual = plugin_environment() == USUAL_ENVIRONMENT
+    return [environment_module("linopy")] if usual else []

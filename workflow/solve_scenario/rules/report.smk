@@ -12,6 +12,8 @@ rule report:
         "logs/report.log",
     conda:
         "../../../envs/report.yaml"
+    envmodules:
+        environment_module("report"),
     params:
         error=here("logs/report.error.json"),
         job=here("job.yaml"),

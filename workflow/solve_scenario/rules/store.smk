@@ -11,6 +11,8 @@ rule store:
         "logs/store.log",
     conda:
         "../../../envs/ixmp4.yaml"
+    envmodules:
+        environment_module("ixmp4"),
     params:
         job=config["id"],
         to=option("to", params["store"]),

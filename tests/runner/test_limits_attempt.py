@@ -1,0 +1,209 @@
+"""Limits in real attempts: what Snakemake starts is held, measured, explained and cleaned up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import launch, leader, processes
+from runner.events import Event
+from runner.files import read_json
+from runner.home import Home
+from runner.limits import records
+from runner.prepared import Prepared
+from runner.state import JobState
+
+from .limits_helpers import until
+
+LIMITED = Path(__file__).resolve().parents[1] / "data" / "limited"
+HOG = "python3 -c 'x = bytearray(500 << 20)'"
+Make = Callable[..., Prepared]
+
+
+@pytest.fixture
+def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make a job of the type in ``tests/data/limited``, in a home whose path has a blank."""
+    home = Home(tmp_path / "my home")
+    home.releases.publish(str(LIMITED), "limited-1")
+    profiles = home.path / "config" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "plain.yaml").write_text("platform: {embedded: none.db}\nenvironments: none\n")
+    (tmp_path / "temporary files").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary files"))
+    text = tmp_path / "text.txt"
+    text.write_text("one\ntwo\n")
+
+    def make(asked: dict[str, Any] | None = None, **params: str) -> Prepared:
+        return launch.create(
+            home, "limited", inputs={"text": text}, params=params, version="limited-1",
+            profile_name="plain", asked=asked,
+        )  # fmt: skip
+
+    return make
+
+
+def _stages(prepared: Prepared, status: str) -> dict[str, Event]:
+    events = prepared.job.events.read()
+    return {e["stage"]: e for e in events if e["kind"] == "stage" and e["status"] == status}
+
+
+def _error(prepared: Prepared) -> dict[str, Any]:
+    error = JobState(prepared.job_type, prepared.job.events.read()).error
+    assert error is not None
+    return error
+
+
+def _left(tmp_path: Path, prepared: Prepared) -> list[Path]:
+    running = prepared.job.attempts.glob("*/stages/*/running.*")
+    return [*(tmp_path / "temporary files").glob("jobrunner-*"), *running]
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["warm", "plain"])
+def test_what_each_stage_used_is_in_its_event_and_in_the_record(
+    limited: Make, tmp_path: Path, plain: bool
+) -> None:
+    prepared = limited(python="x = bytearray(150 << 20); import time; time.sleep(0.2)")
+    assert prepared.start(prepared.options(plain=plain)).wait() == "succeeded"
+    told = read_json(prepared.job.attempts / "1.json")["used"]["stages"]
+    assert {name: used["runs"] for name, used in told.items()} == {
+        "command": 1, "script": 1, "part": 3,
+    }  # fmt: skip
+    assert {name: e["used"] for name, e in _stages(prepared, "succeeded").items()} == told
+    assert told["script"]["peak_mb"] > 150 > told["command"]["peak_mb"]
+    state = JobState(prepared.job_type, prepared.job.events.read())
+    assert state.stages["part"].as_dict()["used"] == told["part"]
+    assert _left(tmp_path, prepared) == []
+
+
+def test_each_rule_run_has_a_temporary_folder_of_its_own(limited: Make, tmp_path: Path) -> None:
+    prepared = limited()
+    assert prepared.start(prepared.options()).wait() == "succeeded"
+    logs = [*prepared.job.logs.glob("part-*.log"), prepared.job.logs / "script.log"]
+    logs.append(prepared.job.logs / "together.log")  # a rule that is no stage
+    folders = {log.read_text().strip() for log in logs}
+    assert len(folders) == 5
+    assert {str(Path(folder).parent) for folder in folders} == {str(tmp_path / "temporary files")}
+
+
+def test_outputs_are_the_same_with_and_without_the_stage_shell(
+    limited: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for bare in (False, True):
+        prepared = limited(command="date > /dev/null; echo $HOME")
+        if bare:  # the folder that stands first on PATH has no bash in it
+            monkeypatch.setattr("runner.limits.prepare", lambda *_, **__: tmp_path / "nothing")
+        assert prepared.start(prepared.options()).wait() == "succeeded"
+        files = [
+            p for folder in ("work", "results") for p in (prepared.job.path / folder).iterdir()
+        ]
+        found.append({p.name: p.read_bytes() for p in files})
+        used = read_json(prepared.job.attempts / "1.json")["used"]["stages"]
+        assert bool(used) is not bare
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("stage", ["command", "script"])
+def test_a_stage_over_its_memory_ends_with_out_of_memory_and_its_figures(
+    limited: Make, tmp_path: Path, stage: str
+) -> None:
+    params = {"command": HOG} if stage == "command" else {"python": "x = bytearray(500 << 20)"}
+    prepared = limited({"stages": {stage: {"mem_mb": 200}}}, **params)
+    assert prepared.start(prepared.options()).wait() == "failed"
+    error = _error(prepared)
+    assert (error["code"], error["stage"], error["problems"]) == ("out_of_memory", stage, [])
+    assert "200 MB" in error["message"]
+    assert f"--resource {stage}:mem_mb=400" in error["message"]
+    assert "used" in _stages(prepared, "failed")[stage]
+    assert _left(tmp_path, prepared) == []
+
+
+def test_memory_goes_before_what_a_parent_says_about_its_killed_child(limited: Make) -> None:
+    document = json.dumps({"code": "child_died", "message": "A child died.", "problems": []})
+    prepared = limited(command=f"{HOG} || echo '{document}' > logs/command.error.json; exit 1")
+    assert prepared.start(prepared.options()).wait() == "failed"
+    assert _error(prepared)["code"] == "out_of_memory"
+
+
+def test_memory_is_recognised_where_there_is_no_control_group(
+    limited: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBRUNNER_LIMITS", "rlimit")
+    prepared = limited(command=HOG)
+    assert prepared.start(prepared.options()).wait() == "failed"
+    error = _error(prepared)
+    assert error["code"] == "out_of_memory"
+    assert "300 MB" in error["message"]
+    assert "RLIMIT_DATA" in error["message"]
+
+
+def test_a_stage_over_its_time_ends_with_time_limit(limited: Make) -> None:
+    prepared = limited({"stages": {"command": {"runtime": 0.02}}}, command="sleep 60")
+    assert prepared.start(prepared.options()).wait(60) == "failed"
+    error = _error(prepared)
+    assert (error["code"], error["stage"]) == ("time_limit", "command")
+    assert "after 0.02 minutes" in error["message"]
+
+
+def test_a_job_over_its_disk_ends_with_disk_limit(limited: Make) -> None:
+    prepared = limited({"disk_mb": 10}, command="head -c 30000000 /dev/zero > work/big")
+    assert prepared.start(prepared.options()).wait() == "failed"
+    error = _error(prepared)
+    assert (error["code"], error["stage"]) == ("disk_limit", "command")
+    assert "10 MB" in error["message"]
+
+
+@pytest.mark.parametrize("shell_too", [False, True])
+def test_nothing_of_a_stage_is_left_when_the_leader_is_killed(
+    limited: Make, tmp_path: Path, shell_too: bool
+) -> None:
+    prepared = limited(command="setsid sleep 4715 & touch work/ready; sleep 4716")
+    attempt = prepared.start(prepared.options())
+    until((prepared.job.path / "work" / "ready").exists)
+    (note,) = prepared.job.attempts.glob("1/stages/command/running.*.json")
+    groups = json.loads(note.read_text())["groups"].split(":")
+    if shell_too:
+        os.kill(attempt.pid, signal.SIGSTOP)
+        os.kill(int(note.stem.rpartition(".")[2]), signal.SIGKILL)
+    os.kill(attempt.pid, signal.SIGKILL)
+    assert attempt.wait(60) == "interrupted"
+    assert list(processes.survivors(f"{prepared.job.id}:1")) == []
+    assert _left(tmp_path, prepared) == []
+    assert not any(Path(group).exists() for group in groups if group)
+
+
+def test_nothing_of_a_stage_is_left_when_it_is_cancelled(limited: Make, tmp_path: Path) -> None:
+    command = "trap 'touch work/cleaned; exit 9' INT; touch work/ready; sleep 30 & wait"
+    prepared = limited(command=command)
+    attempt = prepared.start(prepared.options())
+    until((prepared.job.path / "work" / "ready").exists)
+    assert attempt.stop() == "cancelled"
+    assert (prepared.job.path / "work" / "cleaned").exists()
+    assert not leader.is_alive(prepared.job.path)
+    assert _left(tmp_path, prepared) == []
+
+
+def test_what_a_cluster_says_about_a_rule_goes_before_the_stage_itself(limited: Make) -> None:
+    from runner import outcome
+
+    prepared = limited()
+    folder = prepared.job.attempts / "1"
+    said = folder / "slurm" / "command.3" / "failure.json"
+    said.parent.mkdir(parents=True)
+    failure = {"code": "node_failed", "message": "Node n1 failed.", "stage": "command"}
+    said.write_text(json.dumps({**failure, "problems": []}))
+    own = prepared.job.logs / "command.error.json"
+    own.write_text(json.dumps({"code": "own", "message": "own", "problems": []}))
+    assert outcome.of_rule(prepared.job, folder, "command")["code"] == "node_failed"
+    note = {"over": "memory", "limit": 100, "peak_mb": 99, "by": "cgroup v2", "started": ""}
+    used = folder / "stages" / "command" / "used.host.1.json"
+    used.parent.mkdir(parents=True)
+    used.write_text(json.dumps(note))
+    assert outcome.of_rule(prepared.job, folder, "command")["code"] == "out_of_memory"
+    assert records.runs(folder, "command") == [note]
