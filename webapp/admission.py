@@ -85,7 +85,9 @@ def _fill(
     admitted: list[Job] = []
     while room.used_slots < room.slots:
         query = _in_order(room.name).where(
-            Job.cores <= room.cores, Job.mem_mb <= room.mem_mb, *_below_limits(instances, load)
+            Job.cores <= (room.one_cores or 0),
+            Job.mem_mb <= (room.one_mem_mb or 0),
+            *_below_limits(instances, load),
         )
         job = session.scalars(query.limit(1).with_for_update(skip_locked=True)).first()
         if job is None or not room.fits(job):
@@ -188,8 +190,8 @@ def _no_room(room: PoolRoom | None, job: Job) -> tuple[str, str] | None:
         return "no_worker", f"No worker of pool {job.pool} is alive."
     if not room.can_hold(job):
         return "too_large", (
-            f"It needs {job.cores} cores and {job.mem_mb} MB of memory; pool {room.name} has "
-            f"{room.cores} cores and {room.mem_mb} MB."
+            f"It needs {job.cores} cores and {job.mem_mb} MB of memory; for one job pool "
+            f"{room.name} has {room.told()}."
         )
     if room.used_slots >= room.slots:
         text = f"Pool {room.name} has {room.slots} slots, and {room.used_slots} are taken."

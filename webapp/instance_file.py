@@ -21,13 +21,14 @@ from webapp.instance_notices import Mail, Webhook, mail_of, webhooks_of
 
 @dataclass(frozen=True)
 class TypeRule:
-    """What an instance says of one job type; None: nothing of its own."""
+    """What an instance says of one job type; None, or nothing in it: nothing of its own."""
 
     versions: tuple[str, ...] | None = None
     running: int | None = None
     profile: str | None = None
     processing: ProcessingRequest | None = None
     retention: Retention = field(default_factory=Retention)
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, label: str) -> bool:
         """Tell whether the version `label` may be used."""
@@ -56,6 +57,9 @@ class Instance:
         Who is told of events of its jobs.
     retention : Retention
         How long files of its jobs are kept, where it says so.
+    limits : mapping
+        The most that one of its jobs may take: ``cores``, ``mem_mb`` (MB), ``runtime`` (minutes),
+        ``disk_mb`` (MB), ``gpu``.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Instance:
     mail: Mail = field(default_factory=Mail)
     webhooks: tuple[Webhook, ...] = ()
     retention: Retention = field(default_factory=Retention)
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def rule(self, type_name: str) -> TypeRule:
         """Give what holds for a job type.
@@ -88,6 +93,11 @@ class Instance:
         """Give what it says of the files of a job type's jobs, also of a type of former times."""
         rule = (self.types or {}).get(type_name, TypeRule())
         return rule.retention.over(self.retention)
+
+    def caps(self, type_name: str) -> dict[str, Any]:
+        """Give the most that a job of a type may take; what is said of the type goes first."""
+        rule = (self.types or {}).get(type_name, TypeRule())
+        return {**self.limits, **rule.limits}
 
 
 def read(path: Path) -> Instance:
@@ -120,6 +130,7 @@ def _instance(name: str, text: Mapping[str, Any]) -> Instance:
         mail=mail_of(text.get("mail")),
         webhooks=webhooks_of(text.get("webhooks")),
         retention=Retention.parse(text.get("retention"), "/retention"),
+        limits=text.get("limits", {}),
     )
 
 
@@ -137,4 +148,5 @@ def _rule(name: str, spec: Mapping[str, Any]) -> TypeRule:
         if processing
         else None,
         retention=Retention.parse(spec.get("retention"), f"/types/{name}/retention"),
+        limits=spec.get("limits", {}),
     )

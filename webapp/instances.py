@@ -7,9 +7,9 @@ runner. config/README.md explains each key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runner import share
 from runner.errors import InvalidConfiguration, InvalidRequest, NotFound
@@ -30,11 +30,14 @@ class Choice:
     ----------
     version : str
         Label of the release.
+    caps : mapping
+        The most that it may take, by resource.
     """
 
     version: str
     profile: str
     processing: ProcessingRequest | None
+    caps: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Instances:
@@ -128,7 +131,12 @@ class Instances:
             raise InvalidConfiguration(
                 f"Instance {name} names a profile that is missing. {missing}"
             )
-        return Choice(found, profile or used, rule.processing)
+        return Choice(found, profile or used, rule.processing, instance.caps(type_name))
+
+    def caps(self, name: str, type_name: str) -> dict[str, Any]:
+        """Give the most that a job may take now; nothing of an instance that is gone."""
+        found = self.all().get(name)
+        return found.caps(type_name) if found else {}
 
     def _no_profile(self, name: str) -> str | None:
         try:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,11 +16,24 @@ from sqlalchemy.orm import Session
 from runner import __version__
 from runner.errors import NotFound
 from runner.files import now, safe_label
+from runner.resources import told
 from webapp.models import Job, Pause, Pool, Worker
 from webapp.settings import Settings
 
 Kind = Literal["service", "instance", "pool"]
 _ALL = "all"
+
+
+class Takes(Protocol):
+    """What takes cores and memory: a job, or what one will need."""
+
+    @property
+    def cores(self) -> int:
+        """Cores; 0 of one whose work is done elsewhere."""
+
+    @property
+    def mem_mb(self) -> int:
+        """Memory in MB."""
 
 
 @dataclass
@@ -37,6 +50,8 @@ class PoolRoom:
         Slots that its living workers offer, whatever is set.
     workers : int
         Living worker processes.
+    one_cores, one_mem_mb : int or None
+        The most that one job can have: an attempt runs on one host. None: nothing is known.
     """
 
     name: str
@@ -49,20 +64,44 @@ class PoolRoom:
     used_mem_mb: int = 0
     workers: int = 0
     capacity: int | None = None
+    cores_set: int | None = None
+    mem_mb_set: int | None = None
+    one_cores: int | None = None
+    one_mem_mb: int | None = None
     paused: bool = False
 
-    def can_hold(self, job: Job) -> bool:
-        """Tell whether the job would fit into the empty pool."""
-        return job.cores <= self.cores and job.mem_mb <= self.mem_mb
+    @property
+    def mem_bytes(self) -> int:
+        """Memory in bytes."""
+        return self.mem_mb * 2**20
 
-    def fits(self, job: Job) -> bool:
+    @property
+    def used_mem_bytes(self) -> int:
+        """Memory that admitted jobs were given, in bytes."""
+        return self.used_mem_mb * 2**20
+
+    def can_hold(self, job: Takes) -> bool:
+        """Tell whether the job would fit into the empty pool, as far as that is known."""
+        return not self.lacks(job)
+
+    def lacks(self, job: Takes) -> list[str]:
+        """Give of what the pool has too little for the job, as far as that is known."""
+        most = {"cores": self.one_cores, "mem_mb": self.one_mem_mb}
+        return [name for name, n in most.items() if n is not None and getattr(job, name) > n]
+
+    def told(self) -> str:
+        """Say for people what one job can have of the pool, as far as that is known."""
+        most = {"cores": self.one_cores, "mem_mb": self.one_mem_mb}
+        return " and ".join(told(name, n) for name, n in most.items() if n is not None)
+
+    def fits(self, job: Takes) -> bool:
         """Tell whether the job fits beside what is running."""
         return (
             self.used_cores + job.cores <= self.cores
             and self.used_mem_mb + job.mem_mb <= self.mem_mb
         )
 
-    def take(self, job: Job) -> None:
+    def take(self, job: Takes) -> None:
         """Count the job as running here."""
         self.used_slots += 1
         self.used_cores += job.cores
@@ -203,14 +242,8 @@ def room(session: Session, settings: Settings) -> dict[str, PoolRoom]:
     rooms = {}
     for pool in session.scalars(select(Pool).order_by(Pool.name)):
         workers = living(session, settings, pool.name)
-        offered = PoolRoom(pool.name, workers=len(workers), capacity=pool.capacity)
-        offered.paused = ("pool", pool.name) in paused
-        if workers:
-            offered.offered = sum(w.slots for w in workers)
-            offered.slots = _set_or(pool.capacity, offered.offered)
-            offered.cores = _set_or(pool.cores, sum(w.cores for w in workers))
-            offered.mem_mb = _set_or(pool.mem_mb, sum(w.mem_mb for w in workers))
-        rooms[pool.name] = offered
+        rooms[pool.name] = _room(pool, workers)
+        rooms[pool.name].paused = ("pool", pool.name) in paused
     used = select(Job.pool, func.count(), func.sum(Job.cores), func.sum(Job.mem_mb))
     for name, number, cores, mem_mb in session.execute(
         used.where(Job.admitted.is_not(None)).group_by(Job.pool)
@@ -224,6 +257,34 @@ def seconds_ago(seconds: float) -> str:
     """Give the time `seconds` ago as our tables write it."""
     moment = datetime.now(UTC) - timedelta(seconds=seconds)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _room(pool: Pool, workers: Sequence[Worker]) -> PoolRoom:
+    room = PoolRoom(
+        pool.name,
+        workers=len(workers),
+        capacity=pool.capacity,
+        cores_set=pool.cores,
+        mem_mb_set=pool.mem_mb,
+        one_cores=_most(pool.cores, [w.cores for w in workers]),
+        one_mem_mb=_most(pool.mem_mb, [w.mem_mb for w in workers]),
+    )
+    if workers:
+        room.offered = sum(w.slots for w in workers)
+        room.slots = _set_or(pool.capacity, room.offered)
+        room.cores = _set_or(pool.cores, sum(w.cores for w in workers))
+        room.mem_mb = _set_or(pool.mem_mb, sum(w.mem_mb for w in workers))
+    return room
+
+
+def _most(chosen: int | None, offers: Sequence[int]) -> int | None:
+    """Give what one job can have: of the largest host, within what was set for all of them.
+
+    Who sets more than the hosts offer knows better than they do.
+    """
+    if not offers or (chosen is not None and chosen > sum(offers)):
+        return chosen
+    return min(max(offers), _set_or(chosen, max(offers)))
 
 
 def _set_or(chosen: int | None, offered: int) -> int:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import aliased
 from runner import leader, record
 from runner.errors import JobBusy, JobRunnerError, NotFound
 from runner.jobdir import draft_of
-from webapp import alerts, jobs, pools, retention, supervisor
+from webapp import alerts, jobs, pools, retention, slurm_left, supervisor
 from webapp.admission import admit
 from webapp.lease import lease
 from webapp.models import OPEN, Idempotency, Job, Worker, is_whole
@@ -74,6 +74,7 @@ def watch(service: Service) -> None:
     # threads: to delete many files takes longer than a lost job, or an operator, should wait
     Thread(target=retention.watch, args=(service,), name="retention", daemon=True).start()
     Thread(target=alerts.watch, args=(service,), name="alerts", daemon=True).start()
+    Thread(target=slurm_left.watch, args=(service,), name="slurm", daemon=True).start()
     while True:
         with lease(service.home.path, "reconciler") as mine:
             if mine:
@@ -111,8 +112,17 @@ def reconcile(service: Service, *, thorough: bool = True) -> Report:
     return report
 
 
-def settle(service: Service, job: Job) -> bool:
+def settle(service: Service, job: Job, patience: float = 0.0) -> bool:
     """Put a claimed job back, if its supervisor and its leader are proven dead.
+
+    What they have left in SLURM is cancelled before, and proven gone.
+
+    Parameters
+    ----------
+    service, job
+        Which.
+    patience : float
+        Seconds to wait for SLURM jobs to be gone; a later round finds out, too.
 
     Returns
     -------
@@ -123,8 +133,15 @@ def settle(service: Service, job: Job) -> bool:
     with supervisor.hold(path, grace=0) as dead:  # nobody else can claim it meanwhile
         if not dead or leader.is_alive(path):
             return False
-        with suppress(JobBusy):  # it lives after all
+        try:
+            # now, as nobody else may change a row meanwhile that is locked
+            record.vacate(service.directory(job), timeout=patience)
             jobs.interrupted(service, job.id)
+        except record.NotGone as error:
+            log.info("%s", error)
+        except JobBusy:  # it lives after all
+            return False
+        else:
             return True
     return False
 

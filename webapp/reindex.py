@@ -236,6 +236,7 @@ class _Sources:
 
     def __init__(self, service: Service) -> None:
         self._home = service.home.path
+        self._instances = service.instances
         self._catalogue = Catalogue(service.home.releases)
         self._profiles: dict[str, Profile | None] = {}
 
@@ -243,7 +244,9 @@ class _Sources:
         """Give where a job runs and what it takes, as far as that is still known."""
         config = directory.config
         job_type = self._catalogue.job_type(config["release"]["digest"], directory.type)
-        return Needs.of(self._profile(config["profile"]), job_type)
+        used = self._profile(config["profile"])
+        caps = self._instances.caps(config["instance"], directory.type)
+        return Needs.of(used, job_type, config.get("resources"), caps)
 
     def _profile(self, name: str) -> Profile | None:
         if name not in self._profiles:

@@ -17,6 +17,7 @@ from runner import launch, leader
 from runner.attempt import Attempt
 from runner.errors import DiskFull, JobBusy, JobRunnerError, NotFound
 from runner.jobdir import JobDirectory
+from runner.record import NotGone
 from webapp import jobs, logs, supervisor
 from webapp.db import DatabaseAway
 from webapp.jobs import Claim
@@ -92,6 +93,9 @@ def _supervise(horse: _Horse, job_id: str, claim: Claim) -> None:
         attempt = _start(service, claim)
     except DatabaseAway:
         raise  # the reconciler finds the job claimed by nobody alive, and puts it back
+    except NotGone as error:  # the reconciler puts the job back when they are
+        log.warning("%s", error)
+        return
     except Exception as error:
         if isinstance(error, JobBusy) and leader.is_alive(claim.directory.path):
             log.warning("%s", error)  # the reconciler goes on when that attempt has ended
@@ -106,7 +110,7 @@ def _supervise(horse: _Horse, job_id: str, claim: Claim) -> None:
 
 def _start(service: Service, claim: Claim) -> Attempt:
     prepared = launch.reopen(service.home, claim.directory)
-    return prepared.start(prepared.options(**claim.options))
+    return prepared.start(prepared.options(**claim.options, **claim.limits))
 
 
 def _follow(horse: _Horse, job_id: str, attempt: Attempt) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from runner import record
-from runner.command import RunOptions
 from runner.jobdir import JobDirectory
+from runner.options import RunOptions
 from tests.webapp.worlds import row, trivial
 from webapp import jobs
 from webapp.service import Service

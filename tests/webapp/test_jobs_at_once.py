@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select
 
 from runner import record
-from runner.command import RunOptions
+from runner.options import RunOptions
 from tests.webapp.worlds import (
     add_worker,
     assert_counts_are_true,

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from runner import reference
 from runner.errors import InvalidConfiguration
 from runner.home import Home
-from runner.launch import base_environment
+from runner.prepared import base_environment
 from tests.webapp.notices import SECRET, deliveries, end, submit
 from tests.webapp.notifying import Make, make_services, send  # noqa: F401
 from tests.webapp.receivers import Hooks, Mailbox, hooks, mailbox  # noqa: F401

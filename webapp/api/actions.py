@@ -60,6 +60,7 @@ def resubmit(job_id: str, wanted: ResubmitIn) -> tuple[SubmittedOut, int, dict[s
         auth.identity().user,
         params=wanted.params,
         version=wanted.version,
+        resources=wanted.resources.asked() if wanted.resources else None,
         max_priority=_highest(job.instance),
     )
     title = reading.catalogue().title(done.job.digest, done.job.type)

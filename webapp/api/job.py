@@ -19,7 +19,7 @@ from runner.jobdir import JobDirectory
 from runner.jobtype import JobType, Stage
 from runner.state import JobState
 from webapp import admission, jobs
-from webapp.api import auth, files, reading
+from webapp.api import auth, files, reading, taken
 from webapp.api.schemas import StageOut, WaitingOut
 from webapp.api.schemas_job import (
     AttemptOut,
@@ -56,6 +56,7 @@ def get(job_id: str) -> JobWholeOut:
         job,
         title=job_type.title if job_type else None,
         request=_request(job, directory, job_type),
+        resources=taken.granted(job, directory, job_type),
         stages=_stages(events, job_type),
         sub_jobs=_sub_jobs(parts, directory),
         attempts=_attempts(events, directory if job.parent is None else None),
@@ -107,6 +108,7 @@ def _request(job: Job, directory: JobDirectory | None, job_type: JobType | None)
         processing=UsedProcessingOut(**{k: used.get(k) for k in UsedProcessingOut.model_fields})
         if used
         else None,
+        resources=config.get("resources") or {},
         resubmit_of=(config.get("queue") or {}).get("resubmit_of") if not job.parent else None,
     )
 
@@ -132,8 +134,12 @@ def _sub_jobs(parts: Sequence[Job], directory: JobDirectory | None) -> list[SubJ
 
 def _attempts(events: list[Event], directory: JobDirectory | None) -> list[AttemptOut]:
     """Give the attempts as their records say; of a sub-job, or without any, as the events do."""
+    used = taken.by_attempt(events)
     if directory is not None:
-        return [AttemptOut(number=r["attempt"], **_known(r)) for r in record.records(directory)]
+        return [
+            AttemptOut(**_known(r), number=r["attempt"], stages=used.get(r["attempt"], {}))
+            for r in record.records(directory)
+        ]
     found: dict[int, dict[str, Any]] = {}
     for event in events:
         if event["kind"] == "attempt" and event["attempt"] is not None:
@@ -142,11 +148,14 @@ def _attempts(events: list[Event], directory: JobDirectory | None) -> list[Attem
                 told["started"] = event["time"]
             else:
                 told |= {"outcome": event.get("status"), "finished": event["time"]}
-    return [AttemptOut(number=number, **told) for number, told in sorted(found.items())]
+    return [
+        AttemptOut(number=number, **told, stages=used.get(number, {}))
+        for number, told in sorted(found.items())
+    ]
 
 
 def _known(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: told[k] for k in AttemptOut.model_fields if k in told}
+    return {k: told[k] for k in AttemptOut.model_fields if k in told and k != "stages"}
 
 
 def _progress(events: list[Event]) -> ProgressOut | None:

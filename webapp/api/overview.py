@@ -90,6 +90,7 @@ def instances(session: Session, service: Service, visible: Visible) -> list[Inst
             types=_types(found[name].types),
             running=found[name].running,
             max_priority=found[name].max_priority,
+            limits=dict(found[name].limits),
             paused=pause(paused.get(("instance", name))),
             counts=counts.get(name, {}),
         )
@@ -162,6 +163,7 @@ def _rule(rule: TypeRule) -> TypeRuleOut:
     return TypeRuleOut(
         versions=list(rule.versions) if rule.versions is not None else None,
         running=rule.running,
+        limits=dict(rule.limits),
         profile=rule.profile,
         processing=_processing(rule.processing) if rule.processing else None,
     )

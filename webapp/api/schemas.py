@@ -148,6 +148,19 @@ class ArtifactOut(Out):
     url: str | None = None
 
 
+class UsedOut(Out):
+    """What a stage took, all runs of its rule together."""
+
+    runs: int = Field(description="How often its rule ran.")
+    seconds: float = Field(description="Wall time.")
+    cpu_seconds: float | None = None
+    peak_mb: float | None = Field(
+        default=None, description="The most memory of a run, in MB, without cached files."
+    )
+    read_mb: float | None = Field(default=None, description="Read from disk, in millions of bytes.")
+    written_mb: float | None = Field(default=None, description="Written to disk, likewise.")
+
+
 class StageOut(Out):
     """Where a stage of a job stands."""
 
@@ -159,6 +172,12 @@ class StageOut(Out):
     attempt: int | None = None
     started: Moment | None = None
     seconds: float | None = None
+    node: str | None = Field(default=None, description="The node of a cluster that runs it.")
+    slurm_job: int | str | None = Field(
+        default=None,
+        description="Its number in SLURM. With the status `waiting` it waits there: see `reason`.",
+    )
+    used: UsedOut | None = None
 
 
 class WaitingOut(Out):

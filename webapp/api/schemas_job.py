@@ -13,6 +13,7 @@ from webapp.api.schemas import (
     Moment,
     Out,
     StageOut,
+    UsedOut,
     WaitingOut,
 )
 
@@ -38,6 +39,23 @@ class UsedProcessingOut(Out):
     entry: str | None = None
 
 
+class AmountsOut(Out):
+    """What something may take; null: there is no limit."""
+
+    cores: int | None = None
+    mem_mb: int | None = Field(default=None, description="Memory in MB.")
+    runtime: float | None = Field(default=None, description="Wall time in minutes.")
+    disk_mb: int | None = Field(default=None, description="Files that are written, in MB.")
+    gpu: int | None = Field(default=None, description="Graphics processors.")
+
+
+class GrantedOut(Out):
+    """What an attempt gets that starts now: the defaults, what was asked for, cut to the limits."""
+
+    attempt: AmountsOut = Field(description="All stages that run at the same time, together.")
+    stages: dict[str, AmountsOut]
+
+
 class RequestOut(Out):
     """What was asked for."""
 
@@ -49,6 +67,9 @@ class RequestOut(Out):
     digest: str = Field(description="Of the release.")
     release_gone: bool = Field(description="Whether the release was removed: it cannot run again.")
     processing: UsedProcessingOut | None
+    resources: dict[str, Any] = Field(
+        default={}, description="Resources that were asked for beside the defaults."
+    )
     resubmit_of: str | None = Field(description="The job that it repeats, with changes.")
 
 
@@ -65,6 +86,9 @@ class AttemptOut(Out):
     host: str | None = None
     used: dict[str, Any] | None = Field(
         default=None, description="cpu_seconds, largest_process_mb."
+    )
+    stages: dict[str, UsedOut] = Field(
+        default={}, description="What each stage took that ran in it."
     )
     error: ErrorOut | None = None
 
@@ -99,6 +123,9 @@ class JobWholeOut(JobOut):
     """A job, with everything that a page about it needs."""
 
     request: RequestOut
+    resources: GrantedOut | None = Field(
+        description="What it may take. Null for a sub-job, and where that is not known any more."
+    )
     stages: list[StageOut]
     sub_jobs: list[SubJobOut] = Field(description="The parts of a job made of several.")
     attempts: list[AttemptOut]

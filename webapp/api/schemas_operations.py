@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,12 @@ class PoolOut(Out):
     used_cores: int
     used_mem_mb: int
     capacity: int | None = Field(description="Slots that somebody set; null: as workers offer.")
+    cores_set: int | None = Field(description="Cores that somebody set.")
+    mem_mb_set: int | None = Field(description="Memory in MB that somebody set.")
+    one_cores: int | None = Field(
+        description="The most that one job can have: of the largest host. Null: nothing is known."
+    )
+    one_mem_mb: int | None = Field(description="The same for memory, in MB.")
     workers: int = Field(description="Worker processes that live.")
     paused: PauseOut | None = None
 
@@ -85,6 +91,9 @@ class TypeRuleOut(Out):
 
     versions: list[str] | None = Field(default=None, description="Null: all that there are.")
     running: int | None = Field(default=None, description="Jobs at once; null: no limit.")
+    limits: dict[str, Any] = Field(
+        default={}, description="The most that a job of it may take; before those of the instance."
+    )
     profile: str | None = None
     processing: ProcessingOut | None = None
 
@@ -98,6 +107,9 @@ class InstanceOut(Out):
     types: dict[str, TypeRuleOut] | None = Field(description="Null: all job types.")
     running: int | None = Field(description="Jobs at once; null: no limit.")
     max_priority: int
+    limits: dict[str, Any] = Field(
+        description="The most that a job may take: cores, mem_mb, runtime in minutes, disk_mb, gpu."
+    )
     paused: PauseOut | None = None
     counts: dict[str, int] = Field(description="Number of jobs by status.")
 

@@ -68,6 +68,9 @@ class TypeStageOut(Out):
     name: str
     title: str
     sub_job: str | None = Field(default=None, description="Name of the sub-job that it is of.")
+    resources: dict[str, Any] = Field(
+        default={}, description="What it takes by default, where that is not what the job takes."
+    )
 
 
 class SubJobTypeOut(Out):
@@ -103,7 +106,9 @@ class TypeWholeOut(TypeOut):
         description="Its parts: a property of `params` has the parameters of each, by its name."
     )
     results: dict[str, str] = Field(description="Names of result files.")
-    resources: dict[str, Any] = Field(description="cores, mem_mb, runtime in minutes.")
+    resources: dict[str, Any] = Field(
+        description="What a job takes by default: cores, mem_mb, runtime in minutes, disk_mb, gpu."
+    )
     retention: RetentionOut
     needs: list[str] = Field(description="What its profile must offer.")
     processing: str = Field(

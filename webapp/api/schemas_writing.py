@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from webapp.api.schemas import In, JobOut, Name, Out, Priority, Tags
+from webapp.api.strict import LARGEST
 from webapp.notify import rules
 
 
@@ -26,7 +27,39 @@ Address = Annotated[str, AfterValidator(_address), WithJsonSchema(_ADDRESS)]
 Notify = Annotated[
     list[Address], Field(max_length=50, description="E-mail addresses of who is told of the end.")
 ]
+Amount = Annotated[int, Field(ge=1, le=LARGEST)]
 End = Literal["succeeded", "failed", "cancelled"]
+
+
+class AmountsIn(In):
+    """What something may take; what is left out is as the job type and the profile say."""
+
+    model_config = ConfigDict(strict=True)
+
+    cores: Amount | None = None
+    mem_mb: Amount | None = Field(default=None, description="Memory in MB.")
+    runtime: Annotated[float, Field(gt=0, le=LARGEST)] | None = Field(
+        default=None, description="Wall time in minutes."
+    )
+    disk_mb: Amount | None = Field(default=None, description="Files that are written, in MB.")
+    gpu: Amount | None = Field(default=None, description="Graphics processors.")
+
+
+class ResourcesIn(AmountsIn):
+    """What a job may take, as far as it shall differ from the defaults.
+
+    Nothing may be above the limits of the instance and of the profile.
+    """
+
+    stages: Annotated[dict[Name, AmountsIn], Field(max_length=200)] = Field(
+        default={}, description="The same for single stages, by their names."
+    )
+
+    def asked(self) -> dict[str, Any]:
+        """Give what is asked for, and nothing else."""
+        given = self.model_dump(exclude_none=True)
+        stages = {name: own for name, own in given.pop("stages").items() if own}
+        return {**given, **({"stages": stages} if stages else {})}
 
 
 class JobIn(In):
@@ -45,6 +78,9 @@ class JobIn(In):
     profile: Name | None = Field(
         default=None,
         description="By default what the instance names; only an operator may ask for another.",
+    )
+    resources: ResourcesIn = Field(
+        default=ResourcesIn(), description="What it may take, where the defaults do not suit it."
     )
     priority: Priority = Field(
         default=0, description="Higher goes first; submitters up to the instance's max_priority."
@@ -114,6 +150,9 @@ class ResubmitIn(In):
     )
     version: Name | None = Field(
         default=None, description="By default the newest that the instance may use."
+    )
+    resources: ResourcesIn | None = Field(
+        default=None, description="Replaces what was asked for, which is kept by default."
     )
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
+from runner import profile, resources
 from runner.errors import InvalidRequest, JobRunnerError, NotFound
 from runner.inputs import check_inputs
 from runner.jobtype import JobType
 from webapp.api import problem, reading, strict
-from webapp.api.schemas_writing import JobIn
+from webapp.api.schemas_writing import JobIn, ResourcesIn
 from webapp.api.uploads import Received, Unreadable
-from webapp.instances import Instance
+from webapp.instances import Choice, Instance
 from webapp.jobs import Submission
+from webapp.jobs.room import check_room
 from webapp.notify import DEFAULT_ENDS
 from webapp.service import Service
 from webapp.tokens import Forbidden, Identity
@@ -60,6 +63,7 @@ def read(service: Service, asker: Identity, received: Received) -> Submission:
         tags=wanted.tags,
         notify=wanted.notify,
         notify_on=wanted.notify_on,
+        resources=wanted.resources.asked(),
     )
     if instance := service.instances.all().get(name):
         problems += _beyond_rights(asker, instance, submission)
@@ -93,7 +97,8 @@ def largest_sizes(service: Service, asker: Identity, document: bytes) -> Mapping
     try:
         wanted = JobIn.model_validate(strict.loads(document))
         name = instance_of(asker, wanted.instance)
-        job_type = _job_type(service, name, wanted.type, wanted.version)
+        chosen = service.instances.resolve(service.home.releases, name, wanted.type, wanted.version)
+        job_type = _job_type(chosen, wanted.type)
     except Forbidden:
         raise
     except (ValueError, JobRunnerError):  # said when all has been read
@@ -114,8 +119,9 @@ def digest(submission: Submission) -> str:
         "priority": submission.priority,
         "tags": list(submission.tags),
         "notify": list(submission.notify),
-        # where it says nothing new, older versions of the service know nothing of it
+        # where these say nothing new, older versions of the service know nothing of them
         **({"ends": sorted(ends)} if (ends := {*submission.notify_on}) != {*DEFAULT_ENDS} else {}),
+        **({"resources": submission.resources} if submission.resources else {}),
         "inputs": {n: getattr(file, "sha256", None) for n, file in submission.inputs.items()},
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -137,6 +143,8 @@ def _usable(document: Any, wrong: _Problems) -> JobIn:
     given = document if isinstance(document, dict) else {}
     bad = {found["pointer"].split("/")[1] for found in wrong if found["pointer"]}
     right = {name: given[name] for name in JobIn.model_fields if name in given and name not in bad}
+    if "resources" in right:
+        right["resources"] = ResourcesIn.model_validate(right["resources"])
     return JobIn.model_construct(**{"type": "", **right})
 
 
@@ -175,23 +183,37 @@ def _content(service: Service, wanted: Submission) -> _Problems:
     if not wanted.type:
         return []
     found: _Problems = []
+    checks: list[Callable[[], object]]
     try:
-        job_type = _job_type(service, wanted.instance, wanted.type, wanted.version)
+        chosen = service.instances.resolve(
+            service.home.releases, wanted.instance, wanted.type, wanted.version
+        )
+        job_type = _job_type(chosen, wanted.type)
+        used = profile.load(wanted.profile or chosen.profile, service.home.path)
     except JobRunnerError as error:
         return error.problems
-    try:
-        job_type.complete_params(wanted.params)
-    except InvalidRequest as error:
-        found += error.problems
-    try:
-        check_inputs(job_type, wanted.inputs)
-    except InvalidRequest as error:
-        found += error.problems
+    checks = [
+        partial(job_type.complete_params, wanted.params),
+        partial(check_inputs, job_type, wanted.inputs),
+        partial(
+            resources.check,
+            job_type,
+            used,
+            wanted.resources,
+            chosen.caps,
+            f"Instance {wanted.instance}",
+        ),
+        partial(check_room, service, used, job_type, wanted.resources, chosen.caps),
+    ]
+    for check in checks:
+        try:
+            check()
+        except InvalidRequest as error:
+            found += error.problems
     return found
 
 
-def _job_type(service: Service, instance: str, type_name: str, version: str | None) -> JobType:
-    chosen = service.instances.resolve(service.home.releases, instance, type_name, version)
+def _job_type(chosen: Choice, type_name: str) -> JobType:
     known = (
         reading.catalogue().versions().get(type_name, [])
     )  # read once; the release is verified later

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -44,19 +44,22 @@ class OneMachine:
         What it works with.
     listener : socket
         Where the web server is to answer.
-    slots : int
-        Attempts at once, in pool ``default``.
+    slots : mapping
+        Attempts at once by pool; each pool has a worker process of its own.
     """
 
-    def __init__(self, service: Service, listener: socket.socket, slots: int) -> None:
+    def __init__(self, service: Service, listener: socket.socket, slots: Mapping[str, int]) -> None:
         self.service = service
         self.slots = slots
         self.url = url_of(listener)
         self._listener = listener
-        self._worker_argv = [sys.executable, "-m", "webapp.cli.worker", "--slots", str(slots)]
         self._family = Family()
         self._redis = Child("Redis", partial(redis_server.start, service.home.path))
-        self._worker = Child("the worker process", self._start_worker)
+        self._argvs = [_argv(pool, number) for pool, number in slots.items()]
+        self._workers = [
+            Child(f"the worker process of pool {pool}", partial(spawn, argv, death=STOP))
+            for pool, argv in zip(slots, self._argvs, strict=True)
+        ]
         self._servers = Servers(self._family, listener, service.settings.web_processes)
         self._preparation: Errand | None = None
         self._again = False
@@ -77,7 +80,8 @@ class OneMachine:
         if self.service.settings.redis_url == f"unix://{socket_path(self.service.home.path)}":
             self._redis.pid = redis_server.start(self.service.home.path)
             self._family.add(self._redis)
-        self._family.add(self._worker)
+        for worker in self._workers:
+            self._family.add(worker)
         deadline = time.monotonic() + _START
         self._family.tend()
         while not answers(*self._listener.getsockname()[:2]):
@@ -127,19 +131,24 @@ class OneMachine:
         if self._preparation is None or self._preparation.code is None:
             return
         if self._preparation.code == 0:
-            self._servers.renew(partial(self._worker.send, signal.SIGHUP))
+            self._servers.renew(self._renew_workers)
         else:
             log.error("the new version cannot be prepared (see above); the old one goes on")
         self._preparation = None
         if self._again:
             self._renew()
 
+    def _renew_workers(self) -> None:
+        for worker in self._workers:
+            worker.send(signal.SIGHUP)
+
     def _drain(self) -> None:
         """Wait for the attempts; the web server goes on answering meanwhile."""
         assert self._signals is not None
-        self._worker.stop()
+        for worker in self._workers:
+            worker.stop()
         hurried, next_word = False, 0.0
-        while self._worker.pid is not None or self._adopted():
+        while self._is_working() or self._adopted():
             if time.monotonic() > next_word and not hurried:
                 _say_what_runs(self.service)
                 next_word = time.monotonic() + _REPEAT
@@ -148,42 +157,51 @@ class OneMachine:
             if self._stops > 1 and not hurried:
                 hurried = True
                 click.echo("Stopping the attempts; their jobs continue at the next start.")
-                self._worker.send(STOP)
+                for worker in self._workers:
+                    worker.send(STOP)
                 self._stop_adopted()
             self._family.bury()
 
     def _end(self) -> None:
         """End web server and Redis, in this order."""
         self._stop_adopted()
-        self._worker.stop(STOP)
+        for worker in self._workers:
+            worker.stop(STOP)
         self._servers.stop()
-        self._wait_for(self._worker)
+        self._wait_for(*self._workers)
         self._redis.stop()
         self._wait_for(self._redis)
 
-    def _wait_for(self, child: Child) -> None:
-        """Wait for the web server and a child."""
+    def _wait_for(self, *children: Child) -> None:
+        """Wait for the web server and some children."""
         assert self._signals is not None
         deadline = time.monotonic() + _END
-        while child.pid is not None or self._servers.are_running:
+        while any(child.pid is not None for child in children) or self._servers.are_running:
             self._signals.wait(0.2)
             self._hear()
             self._family.bury()
             if time.monotonic() > deadline:
                 self._servers.kill()
-                child.send(signal.SIGKILL)
+                for child in children:
+                    child.send(signal.SIGKILL)
+
+    def _is_working(self) -> bool:
+        return any(worker.pid is not None for worker in self._workers)
 
     def _adopted(self) -> list[int]:
         """Give the slots that a worker process has left when it died, and their horses."""
-        return self._family.adopted(self._worker_argv)
+        return [pid for argv in self._argvs for pid in self._family.adopted(argv)]
 
     def _stop_adopted(self) -> None:
         for pid in self._adopted():
             with suppress(ProcessLookupError):
                 os.kill(pid, STOP)
 
-    def _start_worker(self) -> int:
-        return spawn(self._worker_argv, death=STOP)
+
+def _argv(pool: str, slots: int) -> list[str]:
+    """Give the command of a worker process; what serves the default pool has no further option."""
+    of_pool = [] if pool == "default" else ["--pool", pool]
+    return [sys.executable, "-m", "webapp.cli.worker", "--slots", str(slots), *of_pool]
 
 
 @contextmanager

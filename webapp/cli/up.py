@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 )
 @click.option("--slots", type=click.IntRange(1), help="Attempts at once. [default: cores]")
 @click.option(
+    "--slurm-slots",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Serve the pool `slurm`, too: so many attempts at once that wait for a cluster.",
+)
+@click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the first admin token there instead of printing it.",
@@ -35,6 +42,7 @@ def up(
     host: str | None,
     port: int | None,
     slots: int | None,
+    slurm_slots: int,
     token_file: Path | None,
 ) -> None:
     """Run the whole service: API, workers, database and queue, in one home folder.
@@ -61,7 +69,10 @@ def up(
         )
         service = Service.open(settings)
         prepare(service)
-        machine = OneMachine(service, listener, slots or os.cpu_count() or 1)
+        pools = {"default": slots or os.cpu_count() or 1}
+        if slurm_slots:
+            pools["slurm"] = slurm_slots
+        machine = OneMachine(service, listener, pools)
         machine.start()
         click.echo(_welcome(machine, _first_token(service, token_file)))
         sys.stdout.flush()
@@ -91,11 +102,13 @@ def _first_token(service: Service, file: Path | None) -> str:
 
 
 def _welcome(machine: OneMachine, token: str) -> str:
+    further = [f", {n} of pool {pool}" for pool, n in machine.slots.items() if pool != "default"]
+    slots = "".join([str(machine.slots["default"]), *further])
     return f"""\
 The job runner is up: {machine.url}
   API        {machine.url}/api/docs
   home       {machine.service.home.path}
-  slots      {machine.slots}
+  slots      {slots}
   token      {token}
 
 Submit a file, with that token in $TOKEN:

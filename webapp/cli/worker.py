@@ -12,7 +12,11 @@ from runner.cli.options import home_option
 @click.command()
 @home_option
 @click.option("--pool", default="default", show_default=True, help="The pool to serve.")
-@click.option("--slots", type=click.IntRange(1), help="Attempts at once. [default: cores]")
+@click.option(
+    "--slots",
+    type=click.IntRange(1),
+    help="Attempts at once. [default: cores; in the pool `slurm`, whose attempts wait, 32]",
+)
 @click.option("--cores", type=click.IntRange(1), help="Cores that they may use together.")
 @click.option("--mem", "mem_mb", type=click.IntRange(1), help="Memory for them together, in MB.")
 @click.option("--check", is_flag=True, hidden=True, help="Only find out whether it can work.")

@@ -97,6 +97,7 @@ class Client:
         priority: int | None = None,
         tags: Sequence[str] = (),
         notify: Sequence[str] = (),
+        resources: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
         progress: Callable[[int, int], None] | None = None,
         **further: Any,
@@ -109,7 +110,7 @@ class Client:
             The job type.
         inputs : mapping, optional
             Files by the name of their input.
-        params, instance, version, profile, priority, tags, notify
+        params, instance, version, profile, priority, tags, notify, resources
             As docs/api.md says.
         idempotency_key : str, optional
             Name of this request; by default one that is made for this call.
@@ -123,9 +124,9 @@ class Client:
         ApiError
             If the service refuses; `problems` say what is wrong.
         """
-        document = _document(
-            type, params, instance, version, profile, priority, tags, notify, further
-        )
+        named = {"instance": instance, "version": version, "profile": profile}
+        several = {"params": params, "tags": tags, "notify": notify, "resources": resources}
+        document = _document(type, {**named, "priority": priority}, several, further)
         headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
         with upload.form(document, inputs or {}, progress) as body:
             answer = self._connection.ask(
@@ -142,10 +143,12 @@ class Client:
         instance: str | None = None,
         version: str | None = None,
         profile: str | None = None,
+        resources: Mapping[str, Any] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Plan:
         """Tell what would run; nothing is queued. As `submit`."""
-        document = _document(type, params, instance, version, profile, None, (), (), {})
+        named = {"instance": instance, "version": version, "profile": profile}
+        document = _document(type, named, {"params": params, "resources": resources}, {})
         query = {"plan": "true"}
         with upload.form(document, inputs or {}, progress) as body:
             answer = self._connection.ask(
@@ -266,19 +269,16 @@ def _text(value: str | int) -> str | int:
 
 def _document(
     type_name: str,
-    params: Mapping[str, Any] | None,
-    instance: str | None,
-    version: str | None,
-    profile: str | None,
-    priority: int | None,
-    tags: Sequence[str],
-    notify: Sequence[str],
+    named: Mapping[str, str | int | None],
+    several: Mapping[str, Mapping[str, Any] | Sequence[str] | None],
     further: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write a request with what is given only: the service knows the rest."""
-    named = {"instance": instance, "version": version, "profile": profile, "priority": priority}
-    several = {"params": dict(params or {}), "tags": list(tags), "notify": list(notify)}
-    filled = {name: value for name, value in several.items() if value}
+    filled = {
+        name: dict(value) if isinstance(value, Mapping) else list(value)
+        for name, value in several.items()
+        if value
+    }
     return {"type": type_name, **_given(named), **filled, **further}
 
 

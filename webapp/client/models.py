@@ -22,7 +22,16 @@ class JobError:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a stage of a job stands."""
+    """Where a stage of a job stands.
+
+    Attributes
+    ----------
+    node, slurm_job
+        Of one that a cluster runs, or that waits there: then `status` is ``waiting``, and
+        `reason` says why.
+    used : mapping or None
+        What it took: ``seconds``, ``cpu_seconds``, ``peak_mb``, ``read_mb``, ``written_mb``.
+    """
 
     name: str
     title: str = ""
@@ -31,6 +40,9 @@ class Stage:
     attempt: int | None = None
     started: str | None = None
     seconds: float | None = None
+    node: str | None = None
+    slurm_job: int | str | None = None
+    used: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

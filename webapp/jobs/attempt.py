@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -28,10 +28,14 @@ class Claim:
         In its place.
     options : dict
         ``sub_job``, ``stage`` and ``only``, if that is what was asked for.
+    limits : dict
+        ``priority``, ``caps`` and ``cores`` of the attempt: no more than it has been given room
+        for, and no more than its instance allows now.
     """
 
     directory: JobDirectory
     options: dict[str, Any]
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 def claim(service: Service, job_id: str, fence: int, worker_id: str) -> Claim | None:
@@ -48,7 +52,16 @@ def claim(service: Service, job_id: str, fence: int, worker_id: str) -> Claim | 
         if job.status != "queued" or job.admitted is None:
             return None
         job.claimed_by = worker_id
-        return Claim(directory, dict(job.next_options))
+        return Claim(directory, dict(job.next_options), _limits(service, job))
+
+
+def _limits(service: Service, job: Job) -> dict[str, Any]:
+    caps = service.instances.caps(job.instance, job.type)
+    if job.cores == 0:  # its rules run elsewhere: it takes nothing of its pool
+        return {"priority": job.priority, "caps": caps}
+    held = {"cores": job.cores, **({"mem_mb": job.mem_mb} if job.mem_mb else {})}
+    caps |= {name: min(most, caps.get(name, most)) for name, most in held.items()}
+    return {"priority": job.priority, "caps": caps, "cores": caps["cores"]}
 
 
 def take_over(service: Service, job_id: str) -> Job:

@@ -13,11 +13,13 @@ from sqlalchemy.orm import Session
 from runner import launch, sub_jobs
 from runner.errors import NotFound
 from runner.jobdir import JobDirectory
+from runner.prepared import Prepared
 from webapp.admission import admit
 from webapp.jobs import parts
 from webapp.jobs.attempt import take_over
 from webapp.jobs.counts import uncount
 from webapp.jobs.fold import Conflict, changing, get
+from webapp.jobs.row import Needs
 from webapp.models import ENDED, Job
 from webapp.service import Service
 
@@ -97,10 +99,21 @@ def rerun(
             raise Conflict(f"Job {whole} is {job.status}. Wait for its end, or cancel it first.")
         options: dict[str, Any] = {"stage": stage, "only": only} if stage else {}
         options |= {"sub_job": name} if name else {}
-        launch.reopen(service.home, directory).options(**options)  # are there such stages?
+        prepared = launch.reopen(service.home, directory)
+        prepared.options(**options)  # are there such stages?
+        _need_anew(service, session, job, prepared)
         directory.events.append("status", source="api", status="queued", by=by, options=options)
     admit(service)
     return asked
+
+
+def _need_anew(service: Service, session: Session, job: Job, prepared: Prepared) -> None:
+    """Take down what a further attempt needs: profile and instance may say otherwise by now."""
+    caps = service.instances.caps(job.instance, job.type)
+    asked = prepared.job.config.get("resources")
+    needs = Needs.of(prepared.profile, prepared.job_type, asked, caps)
+    for row in (job, *parts.rows(session, job)):
+        row.pool, row.cores, row.mem_mb = needs.pool, needs.cores, needs.mem_mb
 
 
 def change(

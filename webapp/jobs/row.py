@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner import resources
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
 from runner.profile import Profile
 from webapp.models import Job
+
+# Memory of an attempt that only waits for a cluster: about 60 MB as a fork of its worker, more than
+# twice that as a process of its own, and more again where a workflow has many rule runs.
+WAITS_MB = 250
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,35 @@ class Needs:
     mem_mb: int = 0
 
     @classmethod
-    def of(cls, profile: Profile | None, job_type: JobType | None) -> Needs:
-        """Give what profile and job type say, the profile first; either may be gone by now."""
-        resources = job_type.resources if job_type else {}
-        limits = {**resources, **(profile.limits if profile else {})}
+    def of(
+        cls,
+        profile: Profile | None,
+        job_type: JobType | None,
+        asked: Mapping[str, Any] | None = None,
+        caps: Mapping[str, Any] | None = None,
+    ) -> Needs:
+        """Give what an attempt takes of a pool: of the attempt and its stages, whichever is most.
+
+        Parameters
+        ----------
+        profile, job_type
+            Of the job; either may be gone by now.
+        asked : mapping, optional
+            The resources that were asked for.
+        caps : mapping, optional
+            The most that its instance allows.
+        """
+        pool = profile.pool if profile else cls.pool
+        if profile and profile.executor == "slurm":  # its rules run elsewhere
+            return cls(pool, cores=0, mem_mb=WAITS_MB)
+        if profile and job_type:
+            taken = resources.resolve(job_type, profile, asked, caps).attempt
+        else:
+            taken = job_type.resources if job_type else profile.limits if profile else {}
         return cls(
-            pool=profile.pool if profile else cls.pool,
-            cores=limits.get("cores") or cls.cores,
-            mem_mb=limits.get("mem_mb") or cls.mem_mb,
+            pool=pool,
+            cores=taken.get("cores") or cls.cores,
+            mem_mb=taken.get("mem_mb") or cls.mem_mb,
         )
 
 

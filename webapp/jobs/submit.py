@@ -13,16 +13,16 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from runner import launch
 from runner.errors import InvalidRequest, JobRunnerError
 from runner.files import now, room_on_disk
 from runner.inputs import Upload
 from runner.jobdir import JobDirectory
-from runner.launch import Prepared
+from runner.prepared import Prepared
 from webapp.admission import admit
 from webapp.db import DatabaseAway
 from webapp.jobs.change import refuse_part
 from webapp.jobs.fold import absorb, get
+from webapp.jobs.room import draft_with_room
 from webapp.jobs.row import Needs, new_row
 from webapp.models import Idempotency, Job
 from webapp.notify import DEFAULT_ENDS, warnings
@@ -60,7 +60,10 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class Submission:
-    """What is asked for; `inputs` by name, `priority` from -100 to 100, higher first."""
+    """What is asked for; `inputs` by name, `priority` from -100 to 100, higher first.
+
+    `resources` are those that differ from the defaults: ``{"mem_mb": 8000, "stages": {…}}``.
+    """
 
     type: str
     instance: str
@@ -74,6 +77,7 @@ class Submission:
     notify: Sequence[str] = ()
     notify_on: Sequence[str] = DEFAULT_ENDS
     resubmit_of: str | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,9 @@ def submit(
     prepared = draft(service, submission)
     try:
         with service.db.write() as session:
-            needs = Needs.of(prepared.profile, prepared.job_type)
+            caps = service.instances.caps(submission.instance, submission.type)
+            asked = submission.resources
+            needs = Needs.of(prepared.profile, prepared.job_type, asked, caps)
             job = new_row(service.home.path, prepared.job, needs)
             session.add(job)
             session.flush()
@@ -132,6 +138,7 @@ def resubmit(
     *,
     params: Mapping[str, Any] | None = None,
     version: str | None = None,
+    resources: Mapping[str, Any] | None = None,
     max_priority: int = PRIORITIES[-1],
 ) -> Submitted:
     """Submit a job once more as a new one, with changed parameters or another version.
@@ -142,6 +149,8 @@ def resubmit(
         Replaces single parameters; None takes one back to its default.
     version : str, optional
         The newest by default.
+    resources : mapping, optional
+        Replace those that were asked for, which are kept by default.
     max_priority : int
         The highest that `by` may ask for, should the old job have been given a higher one.
 
@@ -168,6 +177,7 @@ def resubmit(
         notify=queue.get("notify", ()),
         notify_on=queue.get("notify_on", DEFAULT_ENDS),
         resubmit_of=job_id,
+        resources=directory.config.get("resources") or {} if resources is None else resources,
     )
     with _copies(service, directory) as inputs:
         return submit(service, replace(again, inputs=inputs))
@@ -211,14 +221,13 @@ def draft(service: Service, submission: Submission, jobs: Path | None = None) ->
         submission.profile,
     )
     queue = {name: getattr(submission, name) for name in ("priority", "resubmit_of")}
-    return launch.draft(
-        service.home,
+    return draft_with_room(
+        service,
+        chosen,
         submission.type,
         inputs=submission.inputs,
         params=submission.params,
-        version=chosen.version,
-        profile_name=chosen.profile,
-        processing_request=chosen.processing,
+        asked=submission.resources,
         jobs=jobs,
         instance=submission.instance,
         by=submission.user,

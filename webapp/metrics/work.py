@@ -53,6 +53,10 @@ def pools(rooms: Mapping[str, PoolRoom]) -> Iterator[Metric]:
         ("slots_offered", "Slots that living workers offer.", "offered"),
         ("slots_capacity", "Slots that may be used: what was set, else what is offered.", "slots"),
         ("slots_used", "Slots that jobs have.", "used_slots"),
+        ("pool_cores", "Cores that jobs may use: what was set, else what is offered.", "cores"),
+        ("pool_cores_used", "Cores that jobs were given.", "used_cores"),
+        ("pool_memory_bytes", "Memory that jobs may use; as for cores.", "mem_bytes"),
+        ("pool_memory_used_bytes", "Memory that jobs were given.", "used_mem_bytes"),
         ("workers", "Worker processes that live.", "workers"),
         ("pool_paused", "1 if nothing starts in the pool.", "paused"),
     ):

@@ -29,6 +29,7 @@ from webapp.worker.renewal import Renewal
 from webapp.worker.slot import STOP_NOW, Slot
 
 STOP = signal.SIGUSR1  # to a worker process: stop the attempts now
+_THAT_WAIT = 32  # slots for attempts that only wait for a cluster
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class WorkerProcess:
     pool : str
         The pool.
     slots : int
-        Attempts at once that this host offers; a capacity set for the pool takes precedence.
+        Attempts at once that this host offers; a capacity set for the pool takes precedence. As
+        many as cores by default; more in the pool ``slurm``, whose attempts only wait.
     cores, mem_mb : int, optional
         What its attempts may use together; what the machine has by default.
     """
@@ -63,7 +65,7 @@ class WorkerProcess:
             "cores": cores or os.cpu_count() or 1,
             "mem_mb": mem_mb or psutil.virtual_memory().total // 2**20,
         }
-        self._offer["slots"] = slots or self._offer["cores"]
+        self._offer["slots"] = slots or (_THAT_WAIT if pool == "slurm" else self._offer["cores"])
         self._family = Family()
         self._slots: list[Child] = []
         self._watchers: list[Child] = []

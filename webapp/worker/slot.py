@@ -160,7 +160,7 @@ class Slot(RQWorker):
         try:
             with self._service.db.read() as session:
                 row = jobs.get(session, job_id)
-            while row.claimed_by and not reconcile.settle(self._service, row):
+            while row.claimed_by and not reconcile.settle(self._service, row, _LEADER_ENDS):
                 if time.monotonic() > deadline:
                     return  # the reconciler goes on trying
                 time.sleep(0.05)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from runner.cli import document
-from runner.cli.display import briefly, duration
+from runner.cli.display import duration
+from runner.cli.stage_table import table_of
 from webapp.cli.remote.session import Remote, connected, json_option, server_option
 from webapp.client import Job, Page
 
@@ -143,13 +144,7 @@ def _show(remote: Remote, job: Job) -> None:
     remote.console.print(f"{head}[{style}]{job.status}[/]", highlight=False, soft_wrap=True)
     for name, value in _facts(job):
         remote.say(f"{name:<12} {value}")
-    table = Table(box=None, pad_edge=False)
-    for name in ("Stage", "Status", "Time", "Why"):
-        table.add_column(name, justify="right" if name == "Time" else "left")
-    for stage in job.stages:
-        why = escape(briefly(stage.reason))
-        table.add_row(escape(stage.name), stage.status, duration(stage.seconds), why)
-    remote.console.print(table)
+    remote.console.print(table_of(job.stages))
     if job.sub_jobs:
         _sub_jobs(remote, job)
     if job.error:
@@ -177,12 +172,22 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     facts = [
         ("submitted", f"{_local(job.submitted)} by {job.user} for {job.instance}"),
         ("part of", job.parent or ""),
+        ("asked for", ", ".join(_asked(job.document.get("request", {}).get("resources") or {}))),
         ("waits", job.waiting.message if job.waiting else ""),
         ("tags", ", ".join(job.tags)),
         ("attempts", str(job.attempt) if job.attempt > 1 else ""),
         ("took", _took(job)),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _asked(resources: Mapping[str, Any], stage: str = "") -> Iterator[str]:
+    """Write the resources that were asked for as the option `--resource` takes them."""
+    for name, value in resources.items():
+        if name != "stages":
+            yield f"{stage}{name}={value}"
+    for name, own in resources.get("stages", {}).items():
+        yield from _asked(own, f"{name}:")
 
 
 def _local(moment: str | None) -> str:

@@ -17,7 +17,8 @@ from rich.progress import (
 )
 
 from runner.cli import document
-from runner.cli.execute import pairs, show_plan, typed_by
+from runner.cli.assignments import pairs, resources, typed
+from runner.cli.execute import show_plan
 from webapp.cli.remote.follow import wait, watch
 from webapp.cli.remote.session import Remote, connected, json_option, server_option
 from webapp.client import Job, Plan
@@ -27,6 +28,13 @@ from webapp.client import Job, Plan
 @click.argument("type_name", metavar="TYPE")
 @click.option("--input", "inputs", metavar="NAME=FILE", multiple=True, help="A file.")
 @click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter.")
+@click.option(
+    "--resource",
+    "asked",
+    metavar="[STAGE:]NAME=VALUE",
+    multiple=True,
+    help="Ask for more or less: cores, mem_mb, runtime (minutes), disk_mb, gpu.",
+)
 @click.option("--instance", metavar="NAME", help="Whose job it is [default: the token's].")
 @click.option("--version", metavar="LABEL", help="Release to use [default: the newest].")
 @click.option("--profile", metavar="NAME", help="Execution profile [default: the instance's].")
@@ -45,6 +53,7 @@ def submit(
     follow: bool,
     inputs: tuple[str, ...],
     params: tuple[str, ...],
+    asked: tuple[str, ...],
     **request: Any,
 ) -> None:
     """Submit a job of TYPE to a service.
@@ -56,6 +65,7 @@ def submit(
         raise click.UsageError("--plan submits nothing that could be followed.")
     with connected(server, as_json) as remote:
         files = pairs(inputs, "--input")
+        request["resources"] = resources(asked)
         given = _typed(remote, type_name, pairs(params, "--param"), request)
         if plan:
             _show_plan(remote, _planned(remote, type_name, files, given, request))
@@ -72,7 +82,7 @@ def _typed(
     if not params:
         return {}
     known = remote.client.type(type_name, instance=request["instance"], version=request["version"])
-    return typed_by(known.params, params)
+    return typed(known.params, params)
 
 
 def _planned(
@@ -82,7 +92,7 @@ def _planned(
     params: Mapping[str, Any],
     request: Mapping[str, Any],
 ) -> Plan:
-    named = {name: request[name] for name in ("instance", "version", "profile")}
+    named = {name: request[name] for name in ("instance", "version", "profile", "resources")}
     with _bar(remote) as progress:
         return remote.client.plan(type_name, files, params, **named, progress=progress)
 
