@@ -35,6 +35,8 @@ class RunOptions:
         From -100 to 100; a cluster is told of it.
     caps : mapping
         Bounds of the instance, by resource.
+    resources : mapping
+        Resources that were asked for of this attempt, beside those of the job.
     """
 
     cores: int = 2
@@ -48,3 +50,4 @@ class RunOptions:
     executor: str = "local"
     priority: int = 0
     caps: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=dict)

@@ -78,27 +78,62 @@ class Prepared:
         job_type = self.job_type.sub_job(part).type if part else self.job_type
         for name in filter(None, (given.get("until"), given.get("stage"))):
             job_type.stage(name)
-        plan = self.plan(given.get("caps"))
+        given["resources"] = self._of_whole(given.get("resources") or {}, part)
+        plan = self.plan(given.get("caps"), given["resources"])
         given["cores"] = given.get("cores") or plan.attempt.get("cores") or os.cpu_count()
         return RunOptions(executor=self.profile.executor, **given)
 
-    def plan(self, caps: Mapping[str, Any] | None = None) -> Plan:
-        """Give what an attempt and its stages may take; `caps` are those of the instance."""
-        return resources.resolve(
-            self.job_type, self.profile, self.job.config.get("resources"), caps
-        )
+    def check(
+        self,
+        asked: Mapping[str, Any],
+        sub_job: str | None = None,
+        caps: Mapping[str, Any] | None = None,
+        whose: str = "The instance",
+    ) -> None:
+        """Check resources that are asked for of a further attempt.
+
+        Raises
+        ------
+        InvalidRequest
+            As `resources.check`.
+        """
+        job_type = self.job_type.sub_job(sub_job).type if sub_job else self.job_type
+        resources.check(job_type, self.profile, asked, caps, whose)
+
+    def plan(
+        self, caps: Mapping[str, Any] | None = None, asked: Mapping[str, Any] | None = None
+    ) -> Plan:
+        """Give what an attempt and its stages may take.
+
+        Parameters
+        ----------
+        caps : mapping, optional
+            Bounds of the instance.
+        asked : mapping, optional
+            What was asked for of this attempt, beside what was asked for of the job.
+        """
+        both = resources.both(self.job.config.get("resources") or {}, asked or {})
+        return resources.resolve(self.job_type, self.profile, both, caps)
+
+    def _of_whole(self, asked: Mapping[str, Any], part: str | None) -> dict[str, Any]:
+        """Give what was asked for with stages as the whole job calls them, not its sub-job."""
+        if part is None or "stages" not in asked:
+            return dict(asked)
+        rule = self.job_type.sub_job(part).rule
+        return {**asked, "stages": {rule(name): own for name, own in asked["stages"].items()}}
 
     def execution(self, options: RunOptions) -> Execution:
         """Give with which resources and environments the rules of an attempt run."""
         mode, prefix, _ = self.stage_environments()
         deployment = environments.deployment(mode, prefix)
-        return Execution(self.job_type, self.plan(options.caps), deployment, self.profile)
+        plan = self.plan(options.caps, options.resources)
+        return Execution(self.job_type, plan, deployment, self.profile)
 
     def _complete(self, options: RunOptions) -> RunOptions:
         """Fill in what the whole attempt may take; a cluster sees to time and memory itself."""
         if options.executor != "local":
             return options
-        whole = self.plan(options.caps).attempt
+        whole = self.plan(options.caps, options.resources).attempt
         return replace(
             options,
             runtime=options.runtime or whole.get("runtime"),

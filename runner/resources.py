@@ -113,6 +113,16 @@ def check(
         raise InvalidRequest("\n".join(message for _, message in found), problems)
 
 
+def both(first: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what was asked for at two times; the later goes before."""
+    names = (*first.get("stages", {}), *then.get("stages", {}))
+    stages = {
+        name: {**first.get("stages", {}).get(name, {}), **then.get("stages", {}).get(name, {})}
+        for name in names
+    }
+    return {**first, **then, **({"stages": stages} if stages else {})}
+
+
 def told(name: str, value: Any) -> str:
     """Give an amount for people, for example ``4000 MB of memory``."""
     return f"{value:.12g}{_UNITS.get(name, ' ' + name)}"

@@ -16,7 +16,7 @@ from rich.markup import escape
 from runner import launch, profile, sub_jobs
 from runner.cli import assignments, document, plugged
 from runner.cli.display import Display, Lines, LiveTable, Silent
-from runner.cli.options import home_option, json_option, request_options
+from runner.cli.options import home_option, json_option, request_options, resource_option
 from runner.errors import InvalidRequest, JobRunnerError
 from runner.home import Home
 from runner.launch import ProcessingRequest
@@ -65,6 +65,7 @@ def run(
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--cores", type=click.IntRange(1), help="Cores for all rules together.")
 @click.option("--plain", is_flag=True, help="Start the snakemake command, not a warm fork of it.")
+@resource_option
 @click.option("--server", metavar="URL", help="JOB is the id of a job of this service.")
 @json_option
 @home_option
@@ -78,6 +79,7 @@ def rerun(
     only: bool,
     stage: str | None,
     server: str | None,
+    asked: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Continue JOB (a directory or an id), or run a stage of it again."""
@@ -85,9 +87,12 @@ def rerun(
         raise click.UsageError("--only goes with --stage STAGE.")
     if server is not None:
         _refuse_local({**given, "home": home_folder})
-        plugged.load("rerun", plugged.SERVER)(server, job, stage, only, as_json)
+        again = plugged.load("rerun", plugged.SERVER)
+        again(server, job, stage, only, assignments.resources(asked), as_json)
         return
     prepared, part = reopen_whole(job, home_folder)
+    given["resources"] = assignments.resources(asked)
+    prepared.check(given["resources"], part)
     options = prepared.options(stage=stage, only=only, sub_job=part, **given)
     execute(prepared, options, as_json, standby)
 

@@ -18,6 +18,14 @@ home_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+resource_option = click.option(
+    "--resource",
+    "asked",
+    metavar="[STAGE:]NAME=VALUE",
+    multiple=True,
+    help="Ask for more or less: cores, mem_mb, runtime (minutes), disk_mb, gpu.",
+)
+
 
 def request_options(command: F) -> F:
     """Add the options that describe a new job."""
@@ -27,10 +35,7 @@ def request_options(command: F) -> F:
         click.option(
             "--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter."
         ),
-        click.option(
-            "--resource", "asked", metavar="[STAGE:]NAME=VALUE", multiple=True,
-            help="Ask for more or less: cores, mem_mb, runtime (minutes), disk_mb, gpu.",
-        ),
+        resource_option,
         click.option("--version", metavar="LABEL", help="Release to use [default: the newest]."),
         click.option("--processing", metavar="PATH|URL", help="Processing repository."),
         click.option(

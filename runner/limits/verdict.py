@@ -89,8 +89,8 @@ def _who(rule: str) -> str:
 def _raise(rule: str, name: str, limit: float) -> str:
     where = name if rule == OTHERS else f"{rule}:{name}"
     return (
-        f"If it needs that much, raise the limit with --resource {where}={2 * limit:g}, in "
-        "resources of the request, or in the profile (types), and run the job again."
+        f"If it needs that much, run the job again with --resource {where}={2 * limit:g} "
+        "(resources of the request), or raise the limit in the profile (types)."
     )
 
 

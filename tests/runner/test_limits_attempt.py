@@ -124,6 +124,14 @@ def test_a_stage_over_its_memory_ends_with_out_of_memory_and_its_figures(
     assert _left(tmp_path, prepared) == []
 
 
+def test_a_rerun_may_ask_for_more_than_the_job_did(limited: Make) -> None:
+    prepared = limited({"stages": {"command": {"mem_mb": 200}}}, command=HOG)
+    assert prepared.start(prepared.options()).wait() == "failed"
+    more = {"stages": {"command": {"mem_mb": 900}}}
+    assert prepared.start(prepared.options(resources=more)).wait() == "succeeded"
+    assert read_json(prepared.job.attempts / "2.json")["options"]["resources"] == more
+
+
 def test_memory_goes_before_what_a_parent_says_about_its_killed_child(limited: Make) -> None:
     document = json.dumps({"code": "child_died", "message": "A child died.", "problems": []})
     prepared = limited(command=f"{HOG} || echo '{document}' > logs/command.error.json; exit 1")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runner import launch
 from tests.webapp.attempts import begin
 from tests.webapp.worlds import add_worker
 from tests.webapp.writing import PROFILE, Api, at
@@ -152,6 +153,35 @@ def test_a_rerun_needs_what_holds_then(api: Api) -> None:
     api.instance("default", "profile: plain\n")
     jobs.rerun(api.service, job_id, "jane")
     assert needs(api, job_id) == ("other", 2, 3000)
+
+
+def rerun(api: Api, job_id: str, **wanted: Any) -> Any:
+    return api.client.post(f"/api/v1/jobs/{job_id}/rerun", headers=api.token(), json=wanted)
+
+
+def test_a_rerun_may_ask_for_more_than_the_job_did(api: Api) -> None:
+    job_id = api.job(resources={"mem_mb": 100})
+    api.end(job_id)
+    more = {"stages": {"second": {"mem_mb": 3000}}}
+    assert rerun(api, job_id, resources=more).status_code == 202
+    assert needs(api, job_id) == ("default", 1, 3000)
+    assert api.row(job_id).next_options["resources"] == more
+    prepared = launch.reopen(api.service.home, api.service.directory(api.row(job_id)))
+    options = prepared.options(**api.row(job_id).next_options)
+    assert prepared.execution(options).plan.stages["second"]["mem_mb"] == 3000
+
+
+def test_a_rerun_that_asks_for_too_much_changes_nothing(api: Api) -> None:
+    job_id = api.job()
+    api.end(job_id)
+    before = needs(api, job_id)
+    api.instance("default", "profile: plain\nlimits: {mem_mb: 2000}\n")
+    answer = rerun(api, job_id, resources={"mem_mb": 2001, "stages": {"nosuch": {"cores": 1}}})
+    assert answer.status_code == 422
+    pointers = sorted(found["pointer"] for found in answer.json["problems"])
+    assert pointers == ["/resources/mem_mb", "/resources/stages/nosuch"]
+    assert needs(api, job_id) == before
+    assert api.row(job_id).status != "queued"
 
 
 def test_a_lost_database_comes_back_with_what_jobs_need(api: Api) -> None:

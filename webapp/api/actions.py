@@ -42,7 +42,8 @@ def rerun(job_id: str, wanted: RerunIn) -> JobOut:
         message = "only goes with a stage"
         raise InvalidRequest(message, [{"pointer": "/only", "message": message}])
     by = auth.identity().user
-    return _shown(jobs.rerun(auth.service(), job_id, by, wanted.stage, wanted.only))
+    asked = wanted.resources.asked()
+    return _shown(jobs.rerun(auth.service(), job_id, by, wanted.stage, wanted.only, asked))
 
 
 @blueprint.post("/jobs/<job_id>/resubmit")

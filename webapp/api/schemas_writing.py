@@ -138,6 +138,9 @@ class RerunIn(In):
         default=None, description="Run this stage again even if nothing changed."
     )
     only: bool = Field(default=False, description="With `stage`: not what depends on it.")
+    resources: ResourcesIn = Field(
+        default=ResourcesIn(), description="Of this attempt, beside what was asked for of the job."
+    )
 
 
 class ResubmitIn(In):

@@ -204,9 +204,19 @@ class Client:
         """Cancel a job."""
         return Job.of(self._connection.ask("POST", _path(job_id, "cancel")))
 
-    def rerun(self, job_id: str, stage: str | None = None, only: bool = False) -> Job:
-        """Run a job again, from the results that it has; `stage` even if nothing changed."""
-        wanted = {**_given({"stage": stage}), **({"only": True} if only else {})}
+    def rerun(
+        self,
+        job_id: str,
+        stage: str | None = None,
+        only: bool = False,
+        resources: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Run a job again, from the results that it has; `stage` even if nothing changed.
+
+        `resources` are asked for of this attempt, beside those of the job.
+        """
+        wanted: dict[str, Any] = {**_given({"stage": stage}), **({"only": True} if only else {})}
+        wanted |= {"resources": dict(resources)} if resources else {}
         return Job.of(self._connection.ask("POST", _path(job_id, "rerun"), json=wanted))
 
     def files(self, job_id: str) -> tuple[Artifact, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from runner import launch, sub_jobs
+from runner import launch, resources, sub_jobs
 from runner.errors import NotFound
 from runner.jobdir import JobDirectory
 from runner.prepared import Prepared
@@ -19,6 +19,7 @@ from webapp.jobs import parts
 from webapp.jobs.attempt import take_over
 from webapp.jobs.counts import uncount
 from webapp.jobs.fold import Conflict, changing, get
+from webapp.jobs.room import check_room
 from webapp.jobs.row import Needs
 from webapp.models import ENDED, Job
 from webapp.service import Service
@@ -74,7 +75,12 @@ def cancel(service: Service, job_id: str, by: str) -> Job:
 
 
 def rerun(
-    service: Service, job_id: str, by: str, stage: str | None = None, only: bool = False
+    service: Service,
+    job_id: str,
+    by: str,
+    stage: str | None = None,
+    only: bool = False,
+    asked: Mapping[str, Any] | None = None,
 ) -> Job:
     """Queue a further attempt of a job that has ended; of a sub-job, with it alone.
 
@@ -84,33 +90,42 @@ def rerun(
         Run this stage again even if nothing changed, with what depends on it.
     only : bool
         Not what depends on it.
+    asked : mapping, optional
+        Resources for this attempt, beside those of the job.
 
     Raises
     ------
     Conflict
         If it has not ended, or the job that it is a part of has not.
     InvalidRequest
-        If its type has no such stage.
+        If its type has no such stage, or so much is not to be had.
     """
     whole, name = sub_jobs.split(job_id)
     with _asked(service, whole) as (session, job, directory):
-        asked = get(session, job_id)
+        part = get(session, job_id)
         if job.status not in ENDED:
             raise Conflict(f"Job {whole} is {job.status}. Wait for its end, or cancel it first.")
         options: dict[str, Any] = {"stage": stage, "only": only} if stage else {}
         options |= {"sub_job": name} if name else {}
+        options |= {"resources": dict(asked)} if asked else {}
         prepared = launch.reopen(service.home, directory)
-        prepared.options(**options)  # are there such stages?
-        _need_anew(service, session, job, prepared)
+        _need_anew(service, session, job, prepared, options)
         directory.events.append("status", source="api", status="queued", by=by, options=options)
     admit(service)
-    return asked
+    return part
 
 
-def _need_anew(service: Service, session: Session, job: Job, prepared: Prepared) -> None:
+def _need_anew(
+    service: Service, session: Session, job: Job, prepared: Prepared, options: Mapping[str, Any]
+) -> None:
     """Take down what a further attempt needs: profile and instance may say otherwise by now."""
     caps = service.instances.caps(job.instance, job.type)
-    asked = prepared.job.config.get("resources")
+    wanted, whose = options.get("resources", {}), f"Instance {job.instance}"
+    prepared.check(wanted, options.get("sub_job"), caps, whose)
+    now = prepared.options(**options, caps=caps).resources  # are there such stages?
+    asked = resources.both(prepared.job.config.get("resources") or {}, now)
+    if now:
+        check_room(service, prepared.profile, prepared.job_type, asked, caps)
     needs = Needs.of(prepared.profile, prepared.job_type, asked, caps)
     for row in (job, *parts.rows(session, job)):
         row.pool, row.cores, row.mem_mb = needs.pool, needs.cores, needs.mem_mb

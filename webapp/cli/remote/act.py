@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from runner.cli import document
@@ -25,7 +27,14 @@ def cancel(job_id: str, server: str | None, as_json: bool) -> None:
             remote.say(f"Job {job.id} is being stopped. {_see(remote.command('follow', job.id))}")
 
 
-def rerun(server: str, job_id: str, stage: str | None, only: bool, as_json: bool) -> None:
+def rerun(
+    server: str,
+    job_id: str,
+    stage: str | None,
+    only: bool,
+    resources: dict[str, Any],
+    as_json: bool,
+) -> None:
     """Run a job of a service again: what `jobrunner rerun --server URL` does.
 
     Parameters
@@ -38,11 +47,13 @@ def rerun(server: str, job_id: str, stage: str | None, only: bool, as_json: bool
         A stage to run again even if nothing changed.
     only : bool
         With `stage`: not what depends on it.
+    resources : dict
+        Resources asked for of the further attempt.
     as_json : bool
         Whether to print one JSON document.
     """
     with connected(server, as_json) as remote:
-        job: Job = remote.client.rerun(job_id, stage, only)
+        job: Job = remote.client.rerun(job_id, stage, only, resources)
         if as_json:
             document.show(job.document)
         else:
