@@ -88,7 +88,7 @@ def test_the_whole_service_prepares_once_more_if_it_is_asked_meanwhile(
 ) -> None:
     make_home(tmp_path / "home")
     service = open_service(tmp_path / "home", new_database_url("sqlite", True))
-    machine = OneMachine(service, listener, 1)
+    machine = OneMachine(service, listener, {"default": 1})
     machine._renew()
     first = machine._preparation
     machine._renew()

@@ -14,6 +14,8 @@ from uv import find_uv_bin
 from tests.conftest import CACHE, ROOT
 from tests.webapp.worlds import make_home
 
+pytestmark = pytest.mark.xdist_group("without-extra")  # it is made once, not by two at once
+
 
 @pytest.fixture(scope="module")
 def bare() -> Path:
