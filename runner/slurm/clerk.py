@@ -220,7 +220,8 @@ class Clerk:
                 row = _row(rule_run, rows)
                 if judge.goes_on(rule_run, row, self.manners.hopeless):
                     continue
-                ended.append((rule_run, row))
+                if rule_run.look(at_once=True) is None:  # the list is newer than the last look
+                    ended.append((rule_run, row))
         self._conclude(ended)
         self._clear(rows)
 

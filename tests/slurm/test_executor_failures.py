@@ -22,7 +22,7 @@ RULES = {
     "greedy": ("mem_mb=200, runtime=5", TOO_MUCH),
     "slow": ("mem_mb=50, runtime=1", LONG),
     "outside": ("mem_mb=50", LONG),
-    "held": ("mem_mb=50", LONG),
+    "held": ('mem_mb=50, slurm_extra="--hold"', LONG),
     "long": ('mem_mb=50, slurm_partition="short", runtime=30', LONG),
     "wide": ("mem_mb=50, cpus_per_task=99", LONG),
     "qos": ('mem_mb=50, qos="small", cpus_per_task=4', LONG),
@@ -42,7 +42,6 @@ def failing(accounting_cluster: Cluster, tmp_path_factory: pytest.TempPathFactor
         cluster, folder, rules(**RULES), "--keep-going", stages=",".join(RULES), path=counted.folder
     )
     run.counted = counted  # type: ignore[attr-defined]
-    cluster.run("scontrol", "hold", run.slurm_job("held"))
     slow = run.until_running("slow")
     cluster.run("scontrol", "update", f"jobid={slow}", "EndTime=now+1")
     cluster.run("scancel", run.until_running("outside"))
