@@ -114,6 +114,10 @@ def test_a_secret_written_into_a_file_is_not_repeated(
         (pem(RSA_KEY), "ES256", "None of the keys"),
         (pem(EC_KEY), "ES384", "None of the keys"),
     ],
+    ids=[  # the keys are other ones in each process
+        *("not set", "31 bytes", "32 bytes", "pem", "bare pem", "jwk", "ssh", "no key"),
+        *("ec for rs", "short rsa", "rsa for es", "another curve"),
+    ],
 )
 def test_a_key_that_does_not_fit_verifies_nothing_and_is_told_to_operators(
     tmp_path: Path,
