@@ -162,7 +162,7 @@ def test_what_a_command_used_is_noted_down_and_summed_up(tmp_path: Path) -> None
         "runs", "seconds", "cpu_seconds", "peak_mb", "read_mb", "written_mb",
     ]  # fmt: skip
     assert total["runs"] == 2
-    assert total["peak_mb"] == note["peak_mb"]
+    assert total["peak_mb"] == pytest.approx(note["peak_mb"], abs=0.5)  # either may be larger
 
 
 def test_a_command_that_takes_too_long_is_stopped_with_all_its_children(tmp_path: Path) -> None:
