@@ -97,6 +97,8 @@ class Attempt:
             If a leader, or a bare Snakemake, works in the directory.
         InvalidInput
             If an input has changed since it was submitted.
+        InvalidConfiguration
+            As `limits.prepare`.
         """
         job.verify_inputs()
         if options.plain or creation is not None:
@@ -121,7 +123,8 @@ class Attempt:
             shell = limits.prepare(
                 job.attempts / str(number), execution.plan, enforce=local, cores=options.cores
             )
-            environment = {**environment, "PATH": f"{shell}:{environment['PATH']}"}
+            path = environment.get("PATH") or os.defpath
+            environment = {**environment, "PATH": f"{shell}:{path}"}
             mark = {processes.MARK: f"{job.id}:{number}"}
             record.begin(job, number, argv, options, run)
             start = standby.lead if standby else leader.fork

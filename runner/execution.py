@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.jobtype import JobType
+from runner.limits import OTHERS
 from runner.options import RunOptions
 from runner.profile import Profile
 from runner.resources import Plan
@@ -94,7 +95,7 @@ def stage_folder(folder: Path, rule: str | None = None) -> Path:
     rule : str, optional
         A stage; without it that of all rules that are none.
     """
-    return folder / "stages" / (rule or "_")
+    return folder / "stages" / (rule or OTHERS)
 
 
 def _resources(

@@ -48,7 +48,9 @@ def find_error(job: JobDirectory, events: Iterable[Event]) -> dict[str, Any]:
     )
 
 
-def of_rule(job: JobDirectory, folder: Path, rule: str) -> dict[str, Any]:
+def of_rule(
+    job: JobDirectory, folder: Path, rule: str, *, seen_from: Path | None = None
+) -> dict[str, Any]:
     """Give the error object of a stage that failed in an attempt.
 
     That it took too much goes before everything else: a stage may well have written an error
@@ -62,12 +64,15 @@ def of_rule(job: JobDirectory, folder: Path, rule: str) -> dict[str, Any]:
         Of the attempt: ``<job>/attempts/<n>``.
     rule : str
         The stage; of a sub-job ``<sub-job>_<stage>``.
+    seen_from : Path, optional
+        The folder that paths in the message start in; the job's by default.
     """
     where, stage = job.of_stage(rule)
-    if error := limits.exceeded(folder, rule, where / "logs" / f"{stage}.log"):
+    log = where / "logs" / f"{stage}.log"
+    if error := limits.exceeded(folder, rule, log, _document(where, stage)):
         return error
     error = envmodules.failed(folder / "stages" / rule, stage) or of_cluster(folder, rule)
-    error = error or of_stage(where, stage, seen_from=job.path)
+    error = error or of_stage(where, stage, seen_from=seen_from or job.path)
     return {**error, "stage": rule}
 
 
@@ -75,7 +80,8 @@ def time_limit(minutes: float) -> dict[str, Any]:
     """Give the error object of an attempt that took too long."""
     message = (
         f"The attempt was stopped after {minutes:g} minutes, its limit of wall time. What is done "
-        "is kept: raise the limit (profile, limits, runtime) and run the job again."
+        f"is kept: run the job again with --resource runtime={2 * minutes:g} (resources of the "
+        "request), or raise the limit in the profile (limits, types)."
     )
     return {"code": "time_limit", "message": message, "stage": None, "problems": []}
 
@@ -92,11 +98,8 @@ def of_stage(folder: Path, stage: str, *, seen_from: Path | None = None) -> dict
     seen_from : Path, optional
         The folder that paths in the message start in; `folder` itself by default.
     """
-    try:
-        document = json.loads((folder / "logs" / f"{stage}.error.json").read_text(encoding="utf-8"))
+    if document := _document(folder, stage):
         return {"problems": [], **document, "stage": stage}
-    except (OSError, ValueError):
-        pass
     if _disk_is_full(folder):
         return _disk_full(stage)
     log = folder / "logs" / f"{stage}.log"
@@ -123,6 +126,15 @@ def of_cluster(folder: Path, rule: str) -> dict[str, Any] | None:
             error = json.loads(path.read_text(encoding="utf-8"))
             found.append((path.stat().st_mtime, {"stage": None, "problems": [], **error}))
     return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _document(folder: Path, stage: str) -> dict[str, Any] | None:
+    """Give the error document that a stage has left in this attempt; older ones were removed."""
+    try:
+        text = (folder / "logs" / f"{stage}.error.json").read_text(encoding="utf-8")
+        return dict(json.loads(text))
+    except (OSError, ValueError, TypeError):  # none, or none that was written whole
+        return None
 
 
 def _of_workflow(job: JobDirectory, said: list[Event]) -> dict[str, Any]:

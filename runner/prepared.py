@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -65,7 +65,7 @@ class Prepared:
             self.job,
             self.job_type,
             self._complete(options),
-            self.execution(options),
+            self._execution(options, environments.deployment(mode, prefix)),
             environment={**variables, **credentials},
             creation=_creation(mode, prefix),
             secrets=redact.secrets_in(credentials),
@@ -73,14 +73,26 @@ class Prepared:
         )
 
     def options(self, **given: Any) -> RunOptions:
-        """Give run options with the default number of cores; checks the names of stages."""
+        """Give run options with the default number of cores; checks the names of stages.
+
+        Cores that are asked for have the bound of the profile. Where there are ``caps``, they were
+        counted by a worker before: what the profile allows less by now is cut.
+
+        Raises
+        ------
+        InvalidRequest
+            If there is no stage of that name, or more cores are asked for than the profile allows.
+        """
         part = given.get("sub_job")
         job_type = self.job_type.sub_job(part).type if part else self.job_type
         for name in filter(None, (given.get("until"), given.get("stage"))):
             job_type.stage(name)
         given["resources"] = self._of_whole(given.get("resources") or {}, part)
         plan = self.plan(given.get("caps"), given["resources"])
-        given["cores"] = given.get("cores") or plan.attempt.get("cores") or os.cpu_count()
+        if (cores := given.get("cores")) and "caps" not in given:
+            resources.check(self.job_type, self.profile, {"cores": cores})
+        cores = cores or plan.attempt.get("cores") or os.cpu_count() or 1
+        given["cores"] = min(cores, self.profile.limits.get("cores", cores))
         return RunOptions(executor=self.profile.executor, **given)
 
     def check(
@@ -125,7 +137,9 @@ class Prepared:
     def execution(self, options: RunOptions) -> Execution:
         """Give with which resources and environments the rules of an attempt run."""
         mode, prefix, _ = self.stage_environments()
-        deployment = environments.deployment(mode, prefix)
+        return self._execution(options, environments.deployment(mode, prefix))
+
+    def _execution(self, options: RunOptions, deployment: Sequence[str]) -> Execution:
         plan = self.plan(options.caps, options.resources)
         return Execution(self.job_type, plan, deployment, self.profile)
 

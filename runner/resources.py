@@ -15,6 +15,7 @@ from runner.jobtype import JobType
 from runner.profile import Profile
 
 NAMES = ("cores", "mem_mb", "runtime", "disk_mb", "gpu")
+_MOST = 1e12  # of anything; what JSON of Python calls Infinity is more
 _UNITS = {"mem_mb": " MB of memory", "runtime": " minutes", "disk_mb": " MB on disk"}
 
 
@@ -78,7 +79,7 @@ def resolve(
     widest = {
         name: max(own[name] for own in [whole, *declared.values()] if name in own)
         for name in NAMES
-        if name != "runtime" and any(name in own for own in [whole, *declared.values()])
+        if any(name in own for own in [whole, *declared.values()])
     }
     return Plan({**whole, **widest}, stages, declared, whole)
 
@@ -98,16 +99,9 @@ def check(
         Naming all that is wrong by its JSON pointer: unknown names and stages, what is no number,
         what is above a bound.
     """
-    stages, bounds = asked.get("stages", {}), {f"Profile {profile.name}": profile.limits}
-    bounds[whose] = caps or {}
+    bounds = {f"Profile {profile.name}": profile.limits, whose: caps or {}}
     found = list(_wrong("/resources", asked, bounds, {"stages"}))
-    for name, own in stages.items():
-        pointer = f"/resources/stages/{name}"
-        if name not in job_type.stage_names:
-            known = ", ".join(job_type.stage_names)
-            found.append((pointer, f"{job_type.name} has no stage {name!r}, but {known}."))
-        else:
-            found += _wrong(pointer, own, bounds)
+    found += _wrong_stages(job_type, asked.get("stages", {}), bounds)
     if found:
         problems = [{"pointer": pointer, "message": message} for pointer, message in found]
         raise InvalidRequest("\n".join(message for _, message in found), problems)
@@ -128,6 +122,23 @@ def told(name: str, value: Any) -> str:
     return f"{value:.12g}{_UNITS.get(name, ' ' + name)}"
 
 
+def _wrong_stages(
+    job_type: JobType, stages: Any, bounds: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    if not isinstance(stages, Mapping):
+        yield "/resources/stages", f"stages: {stages!r} is no object of stages by their names."
+        return
+    for name, own in stages.items():
+        pointer = f"/resources/stages/{name}"
+        if name not in job_type.stage_names:
+            known = ", ".join(job_type.stage_names)
+            yield pointer, f"{job_type.name} has no stage {name!r}, but {known}."
+        elif not isinstance(own, Mapping):
+            yield pointer, f"{name}: {own!r} is no object of amounts by their names."
+        else:
+            yield from _wrong(pointer, own, bounds)
+
+
 def _wrong(
     pointer: str,
     given: Mapping[str, Any],
@@ -140,10 +151,12 @@ def _wrong(
             continue
         if name not in NAMES:
             yield where, f"There is no resource {name!r}, but {', '.join(NAMES)}."
-        elif isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             yield where, f"{name}: {value!r} is no number above 0."
-        elif name != "runtime" and value != int(value):
-            yield where, f"{name}: {value!r} is no whole number."
+        elif not value <= _MOST:
+            yield where, f"{name}: no machine has as much as {value!r}."
+        elif name != "runtime" and not isinstance(value, int):
+            yield where, f"{name}: {value!r} is no whole number, written without a point."
         else:
             for whose, most in bounds.items():
                 if name in most and value > most[name]:

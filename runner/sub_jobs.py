@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from runner import limits, outcome, redact
+from runner import outcome, redact
 from runner.errors import NotFound
 from runner.events import Event
 from runner.jobdir import SUB_JOBS, JobDirectory
@@ -148,11 +148,9 @@ def _explain(
 
 def _error(part: JobDirectory, attempt: int, stage: str) -> dict[str, Any]:
     """Give the error object of a stage of a sub-job; paths in it start in the sub-job's folder."""
-    assert part.parent is not None
-    folder, rule = part.parent.attempts / str(attempt), f"{split(part.id)[1]}_{stage}"
-    log = part.logs / f"{stage}.log"
-    error = limits.exceeded(folder, rule, log) or outcome.of_cluster(folder, rule)
-    return {**(error or outcome.of_stage(part.path, stage)), "stage": stage}
+    whole, rule = part.whole, f"{split(part.id)[1]}_{stage}"
+    error = outcome.of_rule(whole, whole.attempts / str(attempt), rule, seen_from=part.path)
+    return {**error, "stage": stage}
 
 
 class _Fold:

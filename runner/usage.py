@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner import limits, outcome
 from runner.files import read_json, read_yaml
 from runner.home import Home
+from runner.limits import records
 
 PERCENTILE = 95
 MEMORY_MARGIN, MEMORY_STEP = 1.25, 100  # MB
 RUNTIME_MARGIN, SHORTEST = 2, 5  # minutes
+_LIMITS = {"out_of_memory": "mem_mb", "time_limit": "runtime"}  # which was too small, by error code
 _TOLERANCE = 0.1  # of a core: what a program takes beside the threads that it computes with
 
 
@@ -27,10 +30,11 @@ class StageUsage:
     jobs : set of str
         The jobs that it is known of.
     memory, cores, minutes : list of float
-        Of each attempt in which it came to its end: peak of memory (MB, 2²⁰ bytes), CPU time by
-        wall time, and wall time, of one run of its rule.
-    short : int
-        How many attempts ended because it had too little memory; their figures do not count.
+        Of each attempt in which it came to its end: peak of memory (MB, 2²⁰ bytes) of the largest
+        run of its rule, CPU time by wall time, and wall time of the longest run.
+    too_small : dict
+        By resource, ``mem_mb`` and ``runtime`` (minutes): the limit of each attempt that ended
+        because it was too small, 0 if it is not known. What was used then does not count.
     """
 
     stage: str
@@ -38,13 +42,14 @@ class StageUsage:
     memory: list[float] = field(default_factory=list)
     cores: list[float] = field(default_factory=list)
     minutes: list[float] = field(default_factory=list)
-    short: int = 0
+    too_small: dict[str, list[float]] = field(default_factory=lambda: {"mem_mb": [], "runtime": []})
 
     def add(self, job: str, used: Mapping[str, Any]) -> None:
         """Count one attempt; `used` as `runner.limits.used` gives it."""
         self.jobs.add(job)
         self.memory.append(used["peak_mb"])
-        self.minutes.append(used["seconds"] / used["runs"] / 60)
+        longest = used.get("longest_seconds", used["seconds"] / used["runs"])  # else an old record
+        self.minutes.append(longest / 60)
         if used["seconds"]:
             self.cores.append(used["cpu_seconds"] / used["seconds"])
 
@@ -54,13 +59,18 @@ class StageUsage:
         return {name: round(percentile(values), 2) for name, values in found.items()}
 
     def proposed(self) -> dict[str, int]:
-        """Give resources that would have been enough: the 95th percentiles, with a margin."""
+        """Give resources that would have been enough: the 95th percentiles, with a margin.
+
+        Where a limit was too small, that limit with the margin, if it is more.
+        """
         measured = self.measured()
-        memory = math.ceil(measured["mem_mb"] * MEMORY_MARGIN / MEMORY_STEP) * MEMORY_STEP
+        least = {name: max(values, default=0) for name, values in self.too_small.items()}
+        memory = max(measured["mem_mb"], least["mem_mb"]) * MEMORY_MARGIN
+        runtime = max(measured["runtime"], least["runtime"]) * RUNTIME_MARGIN
         return {
             "cores": max(1, math.ceil(measured["cores"] - _TOLERANCE)),
-            "mem_mb": max(MEMORY_STEP, memory),
-            "runtime": max(SHORTEST, math.ceil(measured["runtime"] * RUNTIME_MARGIN)),
+            "mem_mb": max(MEMORY_STEP, math.ceil(memory / MEMORY_STEP) * MEMORY_STEP),
+            "runtime": max(SHORTEST, math.ceil(runtime)),
         }
 
 
@@ -88,45 +98,76 @@ def collect(home: Home, wanted: str | None = None) -> dict[str, dict[str, StageU
     """
     found: dict[str, dict[str, StageUsage]] = defaultdict(dict)
     for path in home.jobs.glob("*/*/*/*/job.yaml"):
-        if wanted and f"type: {wanted}\n" not in path.read_text(encoding="utf-8"):
-            continue  # YAML of thousands of jobs takes long
-        job = read_yaml(path)
-        for record in _records(path.parent):
-            for type_name, stage, used, short in _of_attempt(job, record):
-                if wanted not in (None, type_name):
-                    continue
-                usage = found[type_name].setdefault(stage, StageUsage(stage))
-                if short:
-                    usage.short += 1
-                elif used:
+        if (job := _job(path, wanted)) is None:
+            continue
+        for folder, record in _records(path.parent):
+            for stage, used in _used(record):
+                for usage in _stages(found, job, stage, wanted):
                     usage.add(job["id"], used)
+            for stage, name, limit in _too_small(folder, record):
+                for usage in _stages(found, job, stage, wanted):
+                    usage.too_small[name].append(limit)
     return dict(found)
 
 
-def _records(job: Path) -> Iterator[dict[str, Any]]:
+def _job(path: Path, wanted: str | None) -> dict[str, Any] | None:
+    """Read a job.yaml, if it is there still and that type is in it."""
+    try:
+        if wanted and f"type: {wanted}\n" not in path.read_text(encoding="utf-8"):
+            return None  # YAML of thousands of jobs takes long
+        return dict(read_yaml(path))
+    except OSError:  # the job was deleted meanwhile
+        return None
+
+
+def _records(job: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the folder and the record of each attempt."""
     for path in job.glob("attempts/*.json"):
         try:
-            yield read_json(path)
+            yield path.with_suffix(""), read_json(path)
         except (OSError, ValueError):
             continue
 
 
-def _of_attempt(
-    job: Mapping[str, Any], record: Mapping[str, Any]
-) -> Iterator[tuple[str, str, dict[str, Any] | None, bool]]:
-    """Give type, stage and use of what came to its own end; of what failed only if it was memory.
+def _stages(
+    found: dict[str, dict[str, StageUsage]],
+    job: Mapping[str, Any],
+    stage: str,
+    wanted: str | None,
+) -> Iterator[StageUsage]:
+    """Give where a stage counts: for the type of the job, and for that of its sub-job."""
+    names = [(job["type"], stage)]
+    for name, part in (job.get("sub_jobs") or {}).items():
+        if stage.startswith(f"{name}_"):
+            names.append((part["type"], stage.removeprefix(f"{name}_")))
+    for type_name, its_name in names:
+        if wanted in (None, type_name):
+            yield found[type_name].setdefault(its_name, StageUsage(its_name))
 
-    What was stopped used less than it would have.
-    """
+
+def _used(record: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what each stage used that came to its own end: one that was stopped needed more."""
     if record.get("outcome") not in ("succeeded", "failed"):
         return
-    error = record.get("error") or {}
-    failed = error.get("stage")
+    failed = (record.get("error") or {}).get("stage")
     for stage, used in ((record.get("used") or {}).get("stages") or {}).items():
-        short = stage == failed and error.get("code") == "out_of_memory"
-        if stage == failed and not short:
-            continue
-        yield job["type"], stage, used, short
-        for name, part in (job.get("sub_jobs") or {}).items():
-            if stage.startswith(f"{name}_"):
-                yield part["type"], stage.removeprefix(f"{name}_"), used, short
+        if stage != failed and used:
+            yield stage, used
+
+
+def _too_small(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """Give the stage, name and value of the limit that has ended an attempt, if one of a stage."""
+    error = record.get("error") or {}
+    code, stage = error.get("code"), error.get("stage")
+    if stage and code == "time_limit":  # or its program has one of its own, as a solver does
+        ended = limits.exceeded(folder, stage) or outcome.of_cluster(folder, stage) or {}
+        code = ended.get("code")
+    if stage and code in _LIMITS:
+        yield stage, _LIMITS[code], _limit(folder, stage, _LIMITS[code])
+
+
+def _limit(folder: Path, stage: str, name: str) -> float:
+    try:
+        return float(records.limits(folder, stage).get(name) or 0)
+    except (OSError, ValueError):  # removed before the record was
+        return 0.0

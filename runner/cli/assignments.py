@@ -34,11 +34,13 @@ def resources(given: tuple[str, ...]) -> dict[str, Any]:
     Raises
     ------
     InvalidRequest
-        If one has no ``=``, or a name comes twice.
+        If one has no ``=``, or a name comes twice, or names stages without saying which.
     """
     asked: dict[str, Any] = {}
     for name, text in pairs(given, "--resource").items():
         stage, _, resource = name.rpartition(":")
+        if resource == "stages":
+            raise InvalidRequest(f"--resource {name}={text}: write --resource STAGE:NAME=VALUE.")
         place = asked.setdefault("stages", {}).setdefault(stage, {}) if stage else asked
         place[resource] = _typed(text, None)
     return asked

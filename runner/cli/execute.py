@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from runner import launch, profile, sub_jobs
+from runner import launch, profile, resources, sub_jobs
 from runner.cli import assignments, document, plugged
 from runner.cli.display import Display, Lines, LiveTable, Silent
 from runner.cli.options import home_option, json_option, request_options, resource_option
@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Run a new job of TYPE here and now, in a directory of its own."""
     try:
-        prepared = _create(Home.find(home_folder), type_name, request, [until])
+        prepared = _create(Home.find(home_folder), type_name, request, [until], cores)
         options = prepared.options(until=until, cores=cores, plain=plain)
         execute(prepared, options, as_json, standby)
     except JobRunnerError as error:
@@ -240,6 +240,7 @@ def _create(
     type_name: str,
     request: Mapping[str, Any],
     stages: Iterable[str | None],
+    cores: int | None = None,
     jobs: Path | None = None,
 ) -> Prepared:
     version = request["version"]
@@ -247,7 +248,10 @@ def _create(
     job_type = chosen.job_type(type_name)
     for name in filter(None, stages):
         job_type.stage(name)
-    profile.load(request["profile"], home.path).credentials()  # before there is a job
+    used = profile.load(request["profile"], home.path)
+    used.credentials()  # before there is a job
+    if cores:
+        resources.check(job_type, used, {"cores": cores})
     wanted = None
     if request["processing"]:
         wanted = ProcessingRequest(request["processing"], request["revision"], request["entry"])

@@ -15,10 +15,12 @@ from runner.home import Home
 from runner.usage import StageUsage
 
 _NOTE = (
-    f"{usage.PERCENTILE}th percentiles of the attempts in which a stage came to its end. Proposed: "
-    f"memory with {usage.MEMORY_MARGIN - 1:.0%} more, in steps of {usage.MEMORY_STEP} MB;\nruntime "
-    f"{usage.RUNTIME_MARGIN} times as long, at least {usage.SHORTEST} minutes; cores as many as "
-    "were busy. A few jobs say little about the next."
+    f"{usage.PERCENTILE}th percentiles of the attempts in which a stage came to its end, of the "
+    "longest and the largest run of its rule. Proposed:\nmemory with "
+    f"{usage.MEMORY_MARGIN - 1:.0%} more, in steps of {usage.MEMORY_STEP} MB; runtime "
+    f"{usage.RUNTIME_MARGIN} times as long, at least {usage.SHORTEST} minutes; of a limit that was "
+    "too small\nlikewise, if that is more; cores as many as were busy. A few jobs say little about "
+    "the next."
 )
 
 
@@ -63,7 +65,8 @@ def _of(stage: StageUsage) -> dict[str, Any]:
         "stage": stage.stage,
         "jobs": len(stage.jobs),
         "attempts": len(stage.memory),
-        "out_of_memory": stage.short,
+        "out_of_memory": len(stage.too_small["mem_mb"]),
+        "time_limit": len(stage.too_small["runtime"]),
         "measured": stage.measured() if stage.memory else None,
         "proposed": stage.proposed() if stage.memory else None,
     }
@@ -72,13 +75,14 @@ def _of(stage: StageUsage) -> dict[str, Any]:
 def _show(console: Console, name: str, stages: list[StageUsage]) -> None:
     table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("Stage")
-    for title in ("Jobs", "Memory", "Cores", "Minutes", "Out of memory"):
+    for title in ("Jobs", "Memory", "Cores", "Minutes", "Out of memory", "Out of time"):
         table.add_column(title, justify="right")
     for stage in stages:
         told = stage.measured()
         figures = (f"{told['mem_mb']:.0f} MB", f"{told['cores']:.2f}", f"{told['runtime']:.1f}")
         shown = figures if stage.memory else ("", "", "")
-        table.add_row(stage.stage, str(len(stage.jobs)), *shown, str(stage.short or ""))
+        ended = (str(len(limits) or "") for limits in stage.too_small.values())
+        table.add_row(stage.stage, str(len(stage.jobs)), *shown, *ended)
     console.print(table)
     proposals = {s.stage: _flow(s.proposed()) for s in stages if s.memory}
     if proposals:

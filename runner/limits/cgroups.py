@@ -9,6 +9,7 @@ from runner.limits.kernel import MB
 
 PREFIX = "jobrunner-"
 _PERIOD = 100_000  # microseconds, the kernel's own default
+_FULL = 0.99  # of its limit: more than a group of version 1 has that others left no memory
 
 
 class Group:
@@ -69,27 +70,44 @@ class Group:
         return sum(found.get(name, 0) for name in names)
 
     def most(self) -> int:
-        """Give the most memory in bytes that it ever had, copies of files included."""
-        name = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
-        text = _read(f"{self.path}/{name}").strip()
-        return int(text) if text.isdigit() else 0
+        """Give the most memory in bytes that it ever had, copies of files included.
+
+        It is 0 where the kernel does not say it: version 2 does since Linux 5.19.
+        """
+        return self._number("memory.peak" if self.version == 2 else "memory.max_usage_in_bytes")
 
     def killed(self) -> bool:
-        """Tell whether the kernel has killed a process of it for want of memory."""
+        """Tell whether the kernel has killed a process of it for want of memory, whoever's."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         return _table(f"{self.path}/{name}").get("oom_kill", 0) > 0
 
-    def remove(self) -> None:
-        """Remove it; its processes must have ended."""
+    def was_full(self) -> bool:
+        """Tell whether it came to its own limit; else a kill was for the machine or a group around.
+
+        Version 2 counts that. Of version 1 the counter ``memory.failcnt`` stays 0 with kernels of
+        today, so the most that it had is compared with its limit.
+        """
+        if self.version == 2:
+            return _table(f"{self.path}/memory.events").get("oom", 0) > 0
+        most = max(self.most(), self._number("memory.memsw.max_usage_in_bytes"))
+        return most >= _FULL * self._number("memory.limit_in_bytes")
+
+    def remove(self) -> bool:
+        """Remove it, whose processes must have ended; tell whether it is gone."""
         for _ in range(50):  # the kernel needs a moment after the last has ended
             try:
                 os.rmdir(self.path)
             except FileNotFoundError:
-                return
+                return True
             except OSError:
                 time.sleep(0.01)
             else:
-                return
+                return True
+        return False
+
+    def _number(self, name: str) -> int:
+        text = _read(f"{self.path}/{name}").strip()
+        return int(text) if text.isdigit() else 0
 
     def _write(self, name: str, text: str) -> None:
         with open(f"{self.path}/{name}", "w", encoding="ascii") as stream:
@@ -120,21 +138,23 @@ class Tree:
     def make(self, controller: str) -> Group | None:
         """Make a group that has a controller, ``memory`` or ``cpu``, if that can be had here."""
         for parent, version in (self._second(controller), 2), (self._first(controller), 1):
+            if parent is None or (version == 2 and not _pass_on(parent, controller)):
+                continue
             path = f"{parent}/{PREFIX}{os.getpid()}-{time.time_ns():x}"
             try:
-                if parent:
-                    os.mkdir(path)
-                    return Group(path, version)
+                os.mkdir(path)
             except OSError:
                 continue
+            return Group(path, version)
         return None
 
     def extend(self, group: Group, controller: str) -> bool:
         """Give a group of version 2 another controller, if it can be had."""
-        return _offers(os.path.dirname(group.path), controller)
+        parent = os.path.dirname(group.path)
+        return _offers(parent, controller) and _pass_on(parent, controller)
 
     def version(self, controller: str) -> int | None:
-        """Give the version in which a controller can be used here."""
+        """Give the version in which a controller can be used here; nothing is changed by that."""
         if self._second(controller):
             return 2
         return 1 if self._first(controller) else None
@@ -170,14 +190,28 @@ class Tree:
 
 
 def _offers(path: str, controller: str) -> bool:
+    """Tell whether groups that have a controller may be made in a group of version 2.
+
+    One with processes of its own cannot pass on memory, and what it passes CPU on to takes no
+    processes (Linux, cgroup-v2.rst, No Internal Process Constraint, Threads). The root may.
+    """
     if not (os.access(path, os.W_OK) and os.access(f"{path}/cgroup.procs", os.W_OK)):
+        return False
+    passed_on = f"{path}/cgroup.subtree_control"
+    if controller not in _read(passed_on).split() and not os.access(passed_on, os.W_OK):
         return False
     if controller not in _read(f"{path}/cgroup.controllers").split():
         return False
+    is_root = not os.path.exists(f"{path}/cgroup.events")
+    return is_root or not _read(f"{path}/cgroup.procs").strip()
+
+
+def _pass_on(path: str, controller: str) -> bool:
+    """Have the groups in a group of version 2 get a controller; tell whether they have it."""
     passed_on = f"{path}/cgroup.subtree_control"
     if controller in _read(passed_on).split():
         return True
-    try:  # a group that has processes of its own refuses: then its parent is asked
+    try:
         with open(passed_on, "w", encoding="ascii") as stream:
             stream.write(f"+{controller}")
     except OSError:

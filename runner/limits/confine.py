@@ -46,7 +46,13 @@ class Confinement:
         return [group.path for group in self._groups]
 
     def enter(self) -> None:
-        """Put this process, which is about to become the command, under it."""
+        """Put this process, which is about to become the command, under it.
+
+        Raises
+        ------
+        OSError
+            If the kernel refuses.
+        """
         for group in self._groups:
             group.enter()
         if self._cpus:
@@ -57,10 +63,9 @@ class Confinement:
             size = size if hard == resource.RLIM_INFINITY else min(size, hard)
             resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
-    def remove(self) -> None:
-        """Remove its control groups; their processes must have ended."""
-        for group in self._groups:
-            group.remove()
+    def remove(self) -> bool:
+        """Remove its control groups, whose processes must have ended; tell whether all are gone."""
+        return all([group.remove() for group in self._groups])
 
     def _hold_memory(self, tree: Tree | None, mem_mb: float) -> None:
         group = tree.make("memory") if tree else None
@@ -81,7 +86,7 @@ class Confinement:
             return
         if tree and self._hold_cpu_by_group(tree, cores):
             return
-        first = os.getpid() % len(allowed)  # rules beside each other are not to share cores
+        first = os.getpid() % len(allowed)  # rules beside each other rarely begin at the same core
         self._cpus = set((allowed * 2)[first : first + max(1, int(cores))])
 
     def _hold_cpu_by_group(self, tree: Tree, cores: float) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.errors import InvalidConfiguration
 from runner.files import room_on_disk
 from runner.limits import methods, settings, shell, stage  # noqa: F401 - byte-compiled so
 from runner.resources import Plan
@@ -54,11 +55,17 @@ def prepare(folder: Path, plan: Plan, *, enforce: bool, cores: int | None = None
     Raises
     ------
     InvalidConfiguration
-        If ``JOBRUNNER_LIMITS`` is none of its values.
+        If ``JOBRUNNER_LIMITS`` is none of its values, or ``PATH`` could not hold the folder.
     DiskFull
         If there is no room for it.
     """
     method = methods.chosen()
+    if os.pathsep in str(folder):
+        raise InvalidConfiguration(
+            f"{folder.parent.parent}: a colon in the path of a job directory keeps its stages from "
+            "being held to their limits, because PATH cannot have it. Move the job, or its home "
+            "folder, to a path without one."
+        )
     with room_on_disk(folder):
         return _write(folder, plan, {"enforce": enforce, "method": method}, cores)
 

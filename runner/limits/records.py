@@ -52,16 +52,22 @@ def used(folder: Path, rule: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``runs``, ``seconds``, ``cpu_seconds``, ``peak_mb`` (of the largest run, 2²⁰ bytes),
-        ``read_mb`` and ``written_mb`` (10⁶ bytes).
+        ``runs``, ``seconds`` and ``cpu_seconds`` (of all), ``longest_seconds`` (of the longest
+        run), ``peak_mb`` (of the largest, 2²⁰ bytes), ``read_mb`` and ``written_mb`` (10⁶ bytes).
     """
     notes = runs(folder, rule)
     if not notes:
         return None
     sums = {name: round(sum(note.get(name, 0) for note in notes), 3) for name in _SUMMED}
-    peak = max(note.get("peak_mb", 0) for note in notes)
-    ordered = ("seconds", "cpu_seconds", "peak_mb", "read_mb", "written_mb")
-    return {"runs": len(notes), **{name: {**sums, "peak_mb": peak}[name] for name in ordered}}
+    return {
+        "runs": len(notes),
+        "seconds": sums["seconds"],
+        "longest_seconds": max(note.get("seconds", 0) for note in notes),
+        "cpu_seconds": sums["cpu_seconds"],
+        "peak_mb": max(note.get("peak_mb", 0) for note in notes),
+        "read_mb": sums["read_mb"],
+        "written_mb": sums["written_mb"],
+    }
 
 
 def of_stages(folder: Path, stages: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from runner.limits import flat
 from runner.limits.settings import Settings
 
 PREFIX = "jobrunner-"
+BETWEEN = "\n"  # two control groups in a note: the kernel allows it in the name of none
 _VARIABLES = ("TMPDIR", "TMP", "TEMP", "TEMPDIR")  # those that Snakemake sets
 
 
@@ -45,7 +46,7 @@ def note_file(settings: Settings) -> str:
 
 def note(settings: Settings, folder: str | None, groups: list[str]) -> None:
     """Note down what has to be removed, should this process be killed before it can."""
-    given: dict[str, flat.Value] = {"tmpdir": folder, "groups": ":".join(groups)}
+    given: dict[str, flat.Value] = {"tmpdir": folder, "groups": BETWEEN.join(groups)}
     write(note_file(settings), flat.text(given))
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 
 from runner.limits import flat, kernel, scratch
+from runner.limits.cgroups import Group
 from runner.limits.confine import Confinement
 from runner.limits.disk import Watch
 from runner.limits.kernel import MB
@@ -18,7 +19,13 @@ _FIRST, _SELDOM = 0.05, 1.0  # seconds between two looks: soon at first, then ea
 _DOUBT = 1.0  # seconds in which a command should end that got a signal itself
 _GRACE = 5.0  # seconds for a command to end after it was asked to
 _REST = 2.0  # seconds for what a command left running, such as `> >(tee log)`
-_EXITS = {"memory": 137, "runtime": 124, "disk": 122}  # as by SIGKILL, timeout(1), EDQUOT
+_EXITS = {  # as by SIGKILL, timeout(1), EDQUOT
+    "memory": 137, "machine": 137, "runtime": 124, "disk": 122,
+}  # fmt: skip
+_UNHELD = (
+    "jobrunner: {rule} cannot be put under its limits in {groups}: {error}. Without control groups:"
+    " JOBRUNNER_LIMITS=rlimit.\n"
+)
 
 
 class Run:
@@ -67,8 +74,8 @@ class Run:
         self._check_at_end()
         self._note(started)
         scratch.remove_folder(self._folder)
-        self._confinement.remove()
-        scratch.remove_note(self.settings)
+        if self._confinement.remove():
+            scratch.remove_note(self.settings)
         assert self._status is not None
         return _EXITS[self.over] << 8 if self.over else self._status
 
@@ -77,11 +84,20 @@ class Run:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
                 signal.signal(number, signal.SIG_DFL)
             kernel.die_with_parent()
-            self._confinement.enter()
+            self._enter()
             os.execv(program, arguments)  # noqa: S606
         except OSError as error:
             os.write(2, f"jobrunner: {program}: {error}\n".encode())
         finally:
+            os._exit(126)
+
+    def _enter(self) -> None:
+        try:
+            self._confinement.enter()
+        except OSError as error:
+            groups = ", ".join(self._confinement.groups) or "no control group"
+            told = _UNHELD.format(rule=self.settings.rule, groups=groups, error=error.strerror)
+            os.write(2, os.fsencode(told))
             os._exit(126)
 
     def _hear(self) -> None:
@@ -134,7 +150,6 @@ class Run:
             if time.monotonic() >= self._kill_at:
                 self._send(signal.SIGKILL)
         elif self._ran_out_of_memory(memory):
-            self.over = "memory"
             self._send(signal.SIGKILL)
             self._kill_at = time.monotonic()
         elif self._takes_too_long() or self._fills_the_disk():
@@ -142,10 +157,17 @@ class Run:
             self._kill_at = time.monotonic() + _GRACE
 
     def _ran_out_of_memory(self, memory: int) -> bool:
-        if self._confinement.memory is not None:
-            return self._confinement.memory.killed()
-        limit = self.settings.mem_mb
-        return limit is not None and memory > limit * MB and self._confinement.by == "rlimit"
+        limit, group = self.settings.mem_mb, self._confinement.memory
+        if group is not None:
+            self._see_kill(group)
+        elif limit is not None and memory > limit * MB and self._confinement.by == "rlimit":
+            self.over = "memory"
+        return self.over is not None
+
+    def _see_kill(self, group: Group) -> None:
+        """See whether the kernel has killed for memory, and whether for that of the stage."""
+        if group.killed():
+            self.over = "memory" if group.was_full() else "machine"
 
     def _takes_too_long(self) -> bool:
         limit = self.settings.runtime
@@ -174,16 +196,19 @@ class Run:
     def _check_at_end(self) -> None:
         """See whether it took too much since the last look; a command may hide that it did."""
         if self.over is None and self._confinement.memory is not None:
-            self.over = "memory" if self._confinement.memory.killed() else None
+            self._see_kill(self._confinement.memory)
         if self.over is None and self._status == 0:
             self._fills_the_disk(now=True)
 
     def _note(self, started: str) -> None:
         settings, used = self.settings, self._meter.used()
         group = self._confinement.memory
-        if self.over == "memory" and group is not None:
-            used["peak_mb"] = round(group.most() / MB, 1)
-        limits = {"memory": settings.mem_mb, "runtime": settings.runtime, "disk": settings.disk_mb}
+        if self.over == "memory" and group is not None and (most := group.most()):
+            used["peak_mb"] = round(most / MB, 1)  # the last look may have been long before
+        limits = {
+            "memory": settings.mem_mb, "machine": settings.mem_mb,
+            "runtime": settings.runtime, "disk": settings.disk_mb,
+        }  # fmt: skip
         assert self._status is not None
         code = os.waitstatus_to_exitcode(self._status)
         told: dict[str, flat.Value] = {
@@ -200,7 +225,9 @@ class Run:
             told["disk_mb"] = round(self.disk_mb, 1)
         path = f"{settings.folder}/used.{scratch.host()}.{os.getpid()}.json"
         scratch.write(path, flat.text(told))
-        if self.over:
+        if self.over == "machine":
+            os.write(2, f"jobrunner: the machine had no memory for {settings.rule}\n".encode())
+        elif self.over:
             os.write(2, f"jobrunner: {settings.rule} took too much: {self.over}\n".encode())
 
 

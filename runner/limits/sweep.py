@@ -15,7 +15,8 @@ from runner.limits import cgroups, scratch
 def sweep(folder: Path) -> None:
     """Remove temporary folders and control groups that an attempt left on this machine.
 
-    What still runs in such a group is killed. A stage shell that lives sees to its own.
+    What still runs in such a group is killed. A stage shell that lives sees to its own. What cannot
+    be removed stays noted down, for the next time.
 
     Parameters
     ----------
@@ -26,19 +27,30 @@ def sweep(folder: Path) -> None:
         pid = int(note.stem.rpartition(".")[2])
         if _is_stage_shell(pid, note.parent):
             continue
-        with suppress(OSError, ValueError):
-            _remove(json.loads(note.read_text(encoding="utf-8")))
-        note.unlink(missing_ok=True)
+        if _remove(_read(note)):
+            note.unlink(missing_ok=True)
 
 
-def _remove(note: dict[str, str | None]) -> None:
-    for path in filter(None, (note.get("groups") or "").split(":")):
-        if Path(path).name.startswith(cgroups.PREFIX):
-            _empty(Path(path))
-            cgroups.Group(path, 1).remove()
+def _read(note: Path) -> dict[str, str | None]:
+    try:
+        return dict(json.loads(note.read_text(encoding="utf-8")))
+    except (OSError, ValueError):  # cut short by a full disk, or just removed
+        return {}
+
+
+def _remove(note: dict[str, str | None]) -> bool:
     folder = Path(note.get("tmpdir") or "-")
     if folder.name.startswith(scratch.PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
+    groups = (note.get("groups") or "").split(scratch.BETWEEN)
+    return all([_remove_group(Path(path)) for path in groups])
+
+
+def _remove_group(group: Path) -> bool:
+    if not group.name.startswith(cgroups.PREFIX):
+        return True
+    _empty(group)
+    return cgroups.Group(str(group), 1).remove()
 
 
 def _empty(group: Path) -> None:

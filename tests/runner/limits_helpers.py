@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -12,7 +13,6 @@ from unittest.mock import patch
 
 from runner import limits
 from runner.limits import records
-from runner.limits.cgroups import PREFIX
 from runner.resources import Plan
 
 HOG = "python3 -c 'x = bytearray(400 << 20); print(len(x))'"
@@ -66,9 +66,8 @@ class Rule:
 
     def groups(self) -> list[str]:
         """Give the control groups that running stage shells of this rule have."""
-        notes = [note.read_text() for note in self.folder.glob("running.*.json")]
-        return [word for note in notes for word in note.replace('"', ":").split(":")
-                if PREFIX in word and "cgroup" in word]  # fmt: skip
+        notes = [json.loads(note.read_text()) for note in self.folder.glob("running.*.json")]
+        return [group for note in notes for group in note["groups"].splitlines()]
 
     def left(self) -> list[Path]:
         """Give temporary folders and notes that are there."""

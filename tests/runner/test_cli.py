@@ -76,6 +76,7 @@ def test_a_failed_job_exits_1_says_why_and_how_to_continue(
         (["--param", "word=a", "--param", "word=b"], "given twice"),
         (["--input", "other=x"], "no such input"),
         (["--until", "fourth"], "no stage 'fourth'"),
+        (["--profile", "local", "--cores", "3"], "Profile local allows 2 cores"),
         (["--version", "toy-9"], "no release 'toy-9'"),
         (["--profile", "nowhere"], "no profile 'nowhere'"),
         (["--processing", "x"], "uses no processing repository"),

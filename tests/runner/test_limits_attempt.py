@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner import launch, leader, processes
+from runner import launch, leader, processes, record
+from runner.errors import InvalidConfiguration
 from runner.events import Event
-from runner.files import read_json
+from runner.files import read_json, write_json
 from runner.home import Home
-from runner.limits import records
+from runner.jobdir import JobDirectory
+from runner.limits import records, scratch
 from runner.prepared import Prepared
 from runner.state import JobState
 
@@ -151,6 +155,81 @@ def test_memory_is_recognised_where_there_is_no_control_group(
     assert "RLIMIT_DATA" in error["message"]
 
 
+def test_what_a_stage_says_itself_goes_before_words_in_its_log(
+    limited: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBRUNNER_LIMITS", "rlimit")
+    document = json.dumps({"code": "no_model", "message": "The model is empty."})
+    command = f"echo std::bad_alloc; echo '{document}' > logs/command.error.json; exit 1"
+    prepared = limited(command=command)
+    assert prepared.start(prepared.options()).wait() == "failed"
+    assert _error(prepared)["code"] == "no_model"
+
+
+def test_a_stage_may_take_longer_than_the_whole_if_that_is_asked_for(limited: Make) -> None:
+    asked = {"runtime": 0.02, "stages": {"command": {"runtime": 1}}}
+    prepared = limited(asked, command="sleep 3; exit 3")
+    attempt = prepared.start(prepared.options())
+    assert attempt.wait(60) == "failed"  # by itself, and not stopped after a second
+    assert _error(prepared)["code"] == "stage_failed"
+
+
+def test_an_attempt_over_its_time_says_how_to_ask_for_more(limited: Make) -> None:
+    prepared = limited({"runtime": 0.05}, python="import time; time.sleep(60)")
+    prepared.start(prepared.options(runtime=0.03)).wait(60)
+    error = _error(prepared)
+    assert (error["code"], error["stage"]) == ("time_limit", None)
+    assert "--resource runtime=0.06" in error["message"]
+
+
+def test_a_colon_in_the_path_is_refused_because_limits_would_not_hold(limited: Make) -> None:
+    prepared = limited()
+    moved = prepared.job.path.with_name("a:colon")
+    prepared.job.path.rename(moved)
+    prepared = replace(prepared, job=JobDirectory.open(moved))
+    with pytest.raises(InvalidConfiguration, match="a:colon: a colon in the path"):
+        prepared.start(prepared.options())
+    assert not leader.is_alive(moved)
+    assert list(prepared.job.attempts.glob("*.json")) == []
+
+
+def test_without_path_programs_are_looked_for_where_the_system_has_them(
+    limited: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = limited()
+    monkeypatch.delenv("PATH")
+    assert prepared.start(prepared.options()).wait() == "succeeded"
+
+
+@pytest.mark.parametrize("boot", ["this", "earlier"])
+def test_temporary_folders_of_this_machine_are_removed_also_after_it_was_restarted(
+    limited: Make, tmp_path: Path, boot: str
+) -> None:
+    prepared = limited()
+    record.begin(prepared.job, 1, [], prepared.options())
+    began = read_json(prepared.job.attempts / "1.json")
+    began |= {"supervisor": _dead()} | ({"boot_id": "another"} if boot == "earlier" else {})
+    write_json(prepared.job.attempts / "1.json", began)
+    folder = prepared.job.attempts / "1" / "stages" / "command"
+    folder.mkdir(parents=True)
+    left = {name: tmp_path / f"jobrunner-{name}" for name in (scratch.host(), "elsewhere")}
+    for name, place in left.items():
+        (place / "inner").mkdir(parents=True)
+        note = folder / f"running.{name}.{_dead()}.json"
+        write_json(note, {"tmpdir": str(place), "groups": ""})
+    record.close_interrupted(prepared.job)
+    assert {name: place.exists() for name, place in left.items()} == {
+        scratch.host(): False, "elsewhere": True,
+    }  # fmt: skip
+    assert [note.name.split(".")[1] for note in folder.glob("running.*")] == ["elsewhere"]
+
+
+def _dead() -> int:
+    """Give the number of a process that has ended."""
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
 def test_a_stage_over_its_time_ends_with_time_limit(limited: Make) -> None:
     prepared = limited({"stages": {"command": {"runtime": 0.02}}}, command="sleep 60")
     assert prepared.start(prepared.options()).wait(60) == "failed"
@@ -175,7 +254,7 @@ def test_nothing_of_a_stage_is_left_when_the_leader_is_killed(
     attempt = prepared.start(prepared.options())
     until((prepared.job.path / "work" / "ready").exists)
     (note,) = prepared.job.attempts.glob("1/stages/command/running.*.json")
-    groups = json.loads(note.read_text())["groups"].split(":")
+    groups = json.loads(note.read_text())["groups"].splitlines()
     if shell_too:
         os.kill(attempt.pid, signal.SIGSTOP)
         os.kill(int(note.stem.rpartition(".")[2]), signal.SIGKILL)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from runner import limits
+from runner.limits import kernel
+from runner.limits.cgroups import Tree
 
 from .limits_helpers import HOG, Rule, until
 
@@ -88,7 +90,10 @@ def test_processes_that_are_too_large_together_are_all_killed(tmp_path: Path, me
     began = time.monotonic()
     assert rule.run(f"{child} & {child} & {child} & wait").returncode == 137
     assert time.monotonic() - began < 30
-    assert rule.note()["over"] == "memory"
+    note, error = rule.note(), limits.exceeded(rule.attempt, "solve")
+    assert error is not None
+    held = "all its processes together" if note["by"] == "rlimit" else note["by"]
+    assert (note["over"], f"limit of {held})" in error["message"]) == ("memory", True)
     assert rule.left() == []
 
 
@@ -100,9 +105,16 @@ def test_a_command_that_hides_that_a_child_was_killed_for_memory_fails(tmp_path:
 
 @BOTH
 def test_memory_of_a_command_within_its_limit_is_measured(tmp_path: Path, method: str) -> None:
-    rule = Rule(tmp_path, mem_mb=600)
-    size = "python3 -c 'import time; x = bytearray(80 << 20); time.sleep(1)'"
-    assert rule.run(f"{size} & {size} & wait").returncode == 0
+    rule, gate = Rule(tmp_path, mem_mb=600), tmp_path / "gate"
+    os.mkfifo(gate)
+    closed = os.open(gate, os.O_RDWR)
+    script = 'x, gate = bytearray(80 << 20), open("../gate"); print(1, flush=True); gate.read()'
+    with rule.start(f"python3 -c '{script}' & python3 -c '{script}' & wait") as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["1\n", "1\n"]
+        _be_looked_at(process.pid, rule)
+        os.close(closed)
+        assert process.wait(60) == 0
     assert 160 <= rule.note()["peak_mb"] < 260  # both together, and their interpreters
 
 
@@ -159,9 +171,10 @@ def test_what_a_command_used_is_noted_down_and_summed_up(tmp_path: Path) -> None
     total = limits.used(rule.attempt, "solve")
     assert total is not None
     assert list(total) == [
-        "runs", "seconds", "cpu_seconds", "peak_mb", "read_mb", "written_mb",
+        "runs", "seconds", "longest_seconds", "cpu_seconds", "peak_mb", "read_mb", "written_mb",
     ]  # fmt: skip
     assert total["runs"] == 2
+    assert total["longest_seconds"] == note["seconds"] < total["seconds"]
     assert total["peak_mb"] == pytest.approx(note["peak_mb"], abs=0.5)  # either may be larger
 
 
@@ -297,6 +310,74 @@ def test_a_rule_starts_hardly_later_than_in_bash(tmp_path: Path) -> None:
         found[name] = min(times), statistics.median(times)
     print({name: [round(t * 1000) for t in times] for name, times in found.items()})
     assert found["ours"][0] - found["bash"][0] < 0.1  # 20 ms on an idle machine
+
+
+def _be_looked_at(shell: int, rule: Rule) -> None:
+    """Wait until a stage shell has read as much as it does when it looks at memory three times."""
+
+    def has_read() -> int:
+        return int(Path(f"/proc/{shell}/io").read_text().split()[1])
+
+    files = [Path(group, "memory.stat") for group in rule.groups()]
+    files = [file for file in files if file.exists()]
+    files = files or [Path(f"/proc/{pid}/smaps_rollup") for pid in kernel.descendants(shell)]
+    enough = has_read() + 3 * sum(len(file.read_bytes()) for file in files)
+    until(lambda: has_read() >= enough, 60)
+
+
+def _patched(rule: Rule, patch: str) -> subprocess.CompletedProcess[str]:
+    """Run `true` in the stage shell with something of it replaced."""
+    script = (
+        "import sys\nfrom runner.limits import cgroups, confine, settings, stage\n"
+        f"{patch}\nrun = stage.Run(settings.Settings(sys.argv[1]))\n"
+        "stage.leave(run.run('/usr/bin/bash', ['bash', '-c', 'true']))"
+    )
+    command = [sys.executable, "-c", script, str(rule.folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_command_that_cannot_enter_its_group_says_which_and_what_to_do(tmp_path: Path) -> None:
+    rule = Rule(tmp_path, mem_mb=300)
+    refuse = (
+        "confine.Tree.make = lambda *_: cgroups.Group('/a group', 2)\n"
+        "cgroups.Group.limit_memory = lambda *_: None\n"
+        "def refuse(group): raise OSError(95, 'Operation not supported')\n"
+        "cgroups.Group.enter = refuse"
+    )
+    ended = _patched(rule, refuse)
+    assert ended.returncode == 126
+    assert ended.stderr == (
+        "jobrunner: solve cannot be put under its limits in /a group: Operation not supported. "
+        "Without control groups: JOBRUNNER_LIMITS=rlimit.\n"
+    )
+
+
+def test_a_group_that_the_kernel_keeps_stays_noted_down(tmp_path: Path) -> None:
+    rule = Rule(tmp_path, mem_mb=300)
+    assert _patched(rule, "confine.Confinement.remove = lambda _: False").returncode == 0
+    for group in rule.groups():
+        os.rmdir(group)
+    assert [path.name[:8] for path in rule.left()] == ["running."]
+
+
+def test_a_kill_for_want_of_memory_around_the_stage_is_not_blamed_on_its_limit(
+    tmp_path: Path,
+) -> None:
+    if "memory by cgroup v1" not in limits.method():
+        pytest.skip("only in version 1 a group can be made around the processes of a stage shell")
+    around = Tree().make("memory")
+    assert around is not None
+    around.limit_memory(200)
+    rule = Rule(tmp_path, mem_mb=1000)
+    with rule.start(f"{HOG} || echo went on", preexec_fn=around.enter) as process:
+        assert process.wait(60) == 137
+    assert around.remove()
+    error = limits.exceeded(rule.attempt, "solve")
+    assert error is not None
+    assert (error["code"], error["stage"]) == ("machine_out_of_memory", "solve")
+    assert f"machine {os.uname().nodename}" in error["message"]
+    assert "of the 1000 MB" in error["message"]
+    assert 100 < rule.note()["peak_mb"] < 220
 
 
 def _alive(pid: int) -> bool:

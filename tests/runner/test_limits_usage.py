@@ -23,8 +23,10 @@ from runner.state import JobState
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _used(peak: float, seconds: float = 60, cpu: float = 60, runs: int = 1) -> dict[str, Any]:
-    figures = {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak}
+def _used(
+    peak: float, seconds: float = 60, cpu: float = 60, runs: int = 1, **more: float
+) -> dict[str, Any]:
+    figures = {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak, **more}
     return {"runs": runs, **figures, "read_mb": 0, "written_mb": 0}
 
 
@@ -79,8 +81,64 @@ def test_only_stages_that_came_to_their_end_count(home: Home, toy: Callable[...,
     _record(job, 4, "succeeded", second=_used(900, seconds=180, runs=3))
     first, second = json.loads(_types(home, "--json"))["toy"]
     assert (first["measured"]["mem_mb"], second["measured"]["mem_mb"]) == (200, 900)
-    assert (second["attempts"], second["out_of_memory"]) == (1, 1)
+    assert (second["attempts"], second["out_of_memory"], second["time_limit"]) == (1, 1, 0)
     assert second["measured"]["runtime"] == 1  # of one run of the rule
+
+
+def test_the_longest_run_of_a_rule_says_what_time_it_needs(
+    home: Home, toy: Callable[..., Prepared]
+) -> None:
+    used = _used(100, seconds=3600, runs=30, longest_seconds=1800)
+    _record(toy(), 1, "succeeded", first=used)
+    (first,) = json.loads(_types(home, "--json"))["toy"]
+    assert (first["measured"]["runtime"], first["proposed"]["runtime"]) == (30, 60)
+
+
+def _limited(prepared: Prepared, n: int, stage: str, over: str, **bounds: float) -> None:
+    folder = prepared.job.attempts / str(n) / "stages" / stage
+    folder.mkdir(parents=True)
+    write_json(folder / "limits.json", {"rule": stage, **bounds})
+    told = {"over": over, "limit": 1, "by": "cgroup v2", "peak_mb": 1, "started": ""}
+    write_json(folder / "used.here.1.json", told)
+
+
+def test_no_less_is_proposed_than_a_limit_that_was_too_small(
+    home: Home, toy: Callable[..., Prepared]
+) -> None:
+    job, bounds = toy(), {"mem_mb": 4000, "runtime": 90}
+    _record(job, 1, "succeeded", first=_used(200))
+    for n, over in enumerate(("memory", "runtime", "memory"), 2):
+        _limited(job, n, "first", over, **bounds)
+        code = {"memory": "out_of_memory", "runtime": "time_limit"}[over]
+        _record(job, n, "failed", {"code": code, "stage": "first"}, first=_used(9))
+        bounds = {"mem_mb": 1000, "runtime": 90}
+    (first,) = json.loads(_types(home, "--json"))["toy"]
+    assert (first["attempts"], first["out_of_memory"], first["time_limit"]) == (1, 2, 1)
+    assert first["measured"] == {"mem_mb": 200, "cores": 1, "runtime": 1}
+    assert first["proposed"] == {"cores": 1, "mem_mb": 5000, "runtime": 180}
+    assert "Out of time" in _types(home)
+
+
+def test_the_time_limit_of_a_solver_says_nothing_about_that_of_its_stage(
+    home: Home, toy: Callable[..., Prepared]
+) -> None:
+    job = toy()
+    _record(job, 1, "succeeded", first=_used(200))
+    _record(job, 2, "failed", {"code": "time_limit", "stage": "first"}, first=_used(9))
+    (first,) = json.loads(_types(home, "--json"))["toy"]
+    assert (first["time_limit"], first["proposed"]["runtime"]) == (0, 5)
+
+
+def test_a_job_that_is_deleted_meanwhile_is_passed_over(
+    home: Home, toy: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _record(toy(), 1, "succeeded", first=_used(200))
+    gone = home.jobs / "2026" / "11" / "22" / "GONE" / "job.yaml"
+    there = list(home.jobs.glob("*/*/*/*/job.yaml"))
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone, *there]))
+    for wanted in (None, "toy"):
+        monkeypatch.setattr(usage, "_records", lambda _: [])
+        assert usage.collect(home, wanted) == {}
 
 
 def test_stages_of_sub_jobs_count_for_their_own_type(home: Home, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ import pytest
 
 from runner import profile, resources
 from runner.errors import InvalidRequest
+from runner.home import Home
 from runner.jobtype import JobType
+from runner.prepared import Prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +57,10 @@ def test_what_is_asked_for_a_stage_goes_before_all_else(tmp_path: Path, job_type
 def test_an_attempt_may_take_what_its_widest_stage_may(tmp_path: Path, job_type: JobType) -> None:
     asked = {"stages": {job_type.stage_names[1]: {"mem_mb": 9000, "cores": 4, "runtime": 900}}}
     plan = resources.resolve(job_type, _profile(tmp_path), asked)
-    assert plan.attempt == {"cores": 4, "mem_mb": 9000, "runtime": 60}
+    assert plan.attempt == {"cores": 4, "mem_mb": 9000, "runtime": 900}
+    assert plan.stages[job_type.stage_names[0]]["runtime"] == 60
+    plan = resources.resolve(job_type, _profile(tmp_path / "bound", "limits: {runtime: 90}"), asked)
+    assert plan.attempt["runtime"] == 90
 
 
 def test_nothing_gets_more_than_profile_and_instance_allow(
@@ -96,3 +104,57 @@ def test_all_that_is_wrong_with_what_is_asked_for_is_said_at_once(
         "/resources/stages/nosuch",
         f"/resources/stages/{second}/cores",
     }
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 10**400, -1, True, None, {}])
+def test_what_is_no_amount_is_refused_in_words(
+    tmp_path: Path, job_type: JobType, value: object
+) -> None:
+    asked = dict.fromkeys(resources.NAMES, value)
+    with pytest.raises(InvalidRequest) as refusal:
+        resources.check(job_type, _profile(tmp_path), asked)
+    assert len(refusal.value.problems) == len(resources.NAMES)
+
+
+def test_numbers_are_whole_but_minutes(tmp_path: Path, job_type: JobType) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        resources.check(job_type, _profile(tmp_path), dict.fromkeys(resources.NAMES, 2.0))
+    found = {problem["pointer"]: problem["message"] for problem in refusal.value.problems}
+    assert set(found) == {f"/resources/{name}" for name in resources.NAMES if name != "runtime"}
+    assert found["/resources/cores"] == "cores: 2.0 is no whole number, written without a point."
+
+
+@pytest.mark.parametrize("stages", [5, ["first"], {"first": 5}, {"first": None}])
+def test_stages_that_are_no_objects_are_refused(
+    tmp_path: Path, job_type: JobType, stages: object
+) -> None:
+    with pytest.raises(InvalidRequest, match="is no object of"):
+        resources.check(job_type, _profile(tmp_path), {"stages": stages})
+
+
+def test_cores_of_a_run_have_the_bound_of_the_profile(toy: Callable[..., Prepared]) -> None:
+    prepared = toy()
+    assert prepared.options(cores=2).cores == 2
+    with pytest.raises(InvalidRequest, match="Profile plain allows 2 cores; 3 cores were asked"):
+        prepared.options(cores=3)
+    assert prepared.options(cores=3, caps={}).cores == 2  # counted by a worker before it was less
+
+
+def test_the_command_line_refuses_wrong_amounts(home: Home, text_file: Path) -> None:
+    command = [sys.executable, "-m", "runner", "run", "toy", "--home", str(home.path)]
+    command += ["--input", f"text={text_file}"]
+
+    def refused(*amounts: str) -> str:
+        words = [word for amount in amounts for word in ("--resource", amount)]
+        answer = subprocess.run([*command, *words], capture_output=True, text=True)
+        assert answer.returncode == 2
+        assert "Traceback" not in answer.stderr
+        return answer.stderr
+
+    text = refused("mem_mb=NaN", "disk_mb=Infinity", "runtime=NaN", "cores=2.0", "first:gpu=1e400")
+    assert [line.split(":")[0] for line in text.removeprefix("Error: ").splitlines()] == [
+        "mem_mb", "disk_mb", "runtime", "cores", "gpu",
+    ]  # fmt: skip
+    assert "mem_mb: nan is no number above 0." in text
+    assert "write --resource STAGE:NAME=VALUE" in refused("stages=5")
+    assert not list(home.jobs.glob("*/*/*/*"))

@@ -113,6 +113,18 @@ def test_what_fails_is_told_of_its_part_and_the_rest_is_not_done(pair: Pair) -> 
     assert notes == ["Not done, because another part of the job failed."]
 
 
+def test_a_part_says_like_its_job_that_a_module_could_not_be_loaded(pair: Pair) -> None:
+    said = "printf 'load statistics\\nn1\\n/modules\\nno such module\\n'"
+    prepared = pair(left={"command": f'{said} > "$JOBRUNNER_STAGE/module.failed"; exit 1'})
+    attempt = prepared.start(prepared.options())
+    assert attempt.wait() == "failed"
+    of_whole, of_part = attempt.error, _state(prepared, "left").error
+    assert of_whole is not None
+    assert of_part is not None
+    assert (of_whole["code"], of_whole["stage"]) == ("environment_failed", "left_second")
+    assert of_part == {**of_whole, "stage": "second"}
+
+
 def test_a_part_knows_what_its_stages_used_and_that_one_took_too_much(pair: Pair) -> None:
     prepared = pair(left={"command": "python3 -c 'x = bytearray(3000 << 20)'"})
     assert _run(prepared) == "failed"
