@@ -102,9 +102,10 @@ def vacate(job: JobDirectory, timeout: float | None = None) -> None:
         If the supervisor of an attempt lives; as `NotGone` if SLURM jobs are not proven gone.
     """
     for record in records(job):
-        if record["outcome"] is None and record["boot_id"] == processes.boot_id():
-            _refuse_if_supervised(job, record)  # this machine, not restarted since
-            processes.kill_survivors(f"{job.id}:{record['attempt']}")
+        if record["outcome"] is None:
+            if record["boot_id"] == processes.boot_id():  # this machine, not restarted since
+                _refuse_if_supervised(job, record)
+                processes.kill_survivors(f"{job.id}:{record['attempt']}")
             limits.sweep(job.attempts / str(record["attempt"]))
         if not has_left_slurm(record):
             known = dict(record["slurm"])
@@ -156,7 +157,11 @@ def leave_slurm(
 
     left = None
     if not (succeeded and cancel.has_ended(folder)):
-        left = cancel.cancel(slurm["run"], folder, timeout, tell)
+        _reserve(job).unlink(missing_ok=True)  # fences have to be written, also on a full disk
+        try:
+            left = cancel.cancel(slurm["run"], folder, timeout, tell, slurm.get("conf"))
+        except OSError as error:  # seen to before anything else runs; the outcome must be written
+            left = f"it cannot be looked at ({error})"
     slurm |= {"gone": False, "left": left} if left else {"gone": True}
     if was_told and not left:
         job.events.append("note", source="runner", attempt=number, message=_GONE)
@@ -222,7 +227,9 @@ def _incomplete(part: str) -> dict[str, Any]:
 
 
 def _new(number: int, argv: list[str], options: RunOptions, run: str | None) -> dict[str, Any]:
-    slurm = {"slurm": {"run": run, "gone": False}} if run else {}
+    # which cluster it is: whoever cancels what it leaves may serve another one
+    conf = os.environ.get("SLURM_CONF", "")
+    slurm = {"slurm": {"run": run, "gone": False, "conf": conf}} if run else {}
     return {
         "attempt": number,
         "argv": ["snakemake", *argv],

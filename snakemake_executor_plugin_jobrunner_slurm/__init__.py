@@ -51,7 +51,8 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     interval: float = field(default=10.0, metadata={"help": "Seconds between questions to SLURM."})
     patience: float = field(
-        default=600.0, metadata={"help": "Seconds for which SLURM may be away, or take nothing."}
+        default=600.0,
+        metadata={"help": "Seconds for which SLURM may be away, or refuse without a known reason."},
     )
     hopeless: float = field(
         default=120.0,

@@ -19,11 +19,11 @@ TIMEOUT = 60.0  # seconds for which an end waits for its SLURM jobs to be gone
 _ANSWER = 20.0  # seconds; an absent controller is waited for 9 s by SLURM itself
 _PAUSE, _LONGEST_PAUSE = 0.25, 2.0  # seconds between questions, growing
 _SILENT_FOR = 5.0  # seconds for which SLURM is not asked again when it did not answer
-_silence = (float("-inf"), "")
+_silence: dict[str | None, tuple[float, str]] = {}  # of the whole process: many attempts may ask
 
 
 class Away(Exception):
-    """SLURM gave no answer."""
+    """SLURM gave no answer, or could not be asked; in words."""
 
 
 def run_name(job_id: str, number: int) -> str:
@@ -42,12 +42,17 @@ def run_name(job_id: str, number: int) -> str:
 def has_ended(folder: Path) -> bool:
     """Tell, without asking SLURM, whether all rule runs of an attempt have come to their own end.
 
+    What was submitted several times may have a twin in SLURM's queue: it does not count.
+
     Parameters
     ----------
     folder : Path
         Folder of the attempt's rule runs.
     """
-    return all(fence.ended(rule_run, 0) for rule_run in fence.rule_runs(folder))
+    return all(
+        fence.is_first(rule_run) and fence.ended(rule_run, 0)
+        for rule_run in fence.rule_runs(folder)
+    )
 
 
 def gone(
@@ -68,6 +73,7 @@ def cancel(
     folder: Path,
     timeout: float | None = None,
     tell: Callable[[str], object] | None = None,
+    conf: str | None = None,
 ) -> str | None:
     """Cancel what is left of an attempt and wait until it is gone.
 
@@ -81,6 +87,8 @@ def cancel(
         Seconds to wait, `TIMEOUT` by default; with 0 it is asked and told once.
     tell : callable, optional
         Gets what is left, once, if SLURM does not answer or the time is over.
+    conf : str, optional
+        ``SLURM_CONF`` of its cluster, see `commands.ask`.
 
     Returns
     -------
@@ -90,21 +98,19 @@ def cancel(
     Raises
     ------
     OSError
-        If a fence cannot be written.
+        If the folder cannot be read, or its file system knows no locks.
     """
     rule_runs = list(fence.rule_runs(folder))
-    for rule_run in rule_runs:
-        fence.stop(rule_run)
     if not rule_runs:  # a rule run has its folder before SLURM hears of it
         return None
     timeout = TIMEOUT if timeout is None else timeout
     deadline, pause = time.monotonic() + timeout, _PAUSE
     while True:
-        is_away = False
+        is_away, open_fence = False, _stop(rule_runs)
         try:
-            left = _cancelled(run) or _living(rule_runs)
+            left = _cancelled(run, conf) or _living(rule_runs) or open_fence
         except Away as away:
-            left, is_away = f"SLURM does not answer ({away})", True
+            left, is_away = str(away), True
         if left is None:
             return None
         is_over = time.monotonic() >= deadline
@@ -117,7 +123,18 @@ def cancel(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _cancelled(run: str) -> str | None:
+def _stop(rule_runs: list[str]) -> str | None:
+    """Stop all rule runs; say why one could not be, on a full disk for example."""
+    failed = None
+    for rule_run in rule_runs:
+        try:
+            fence.stop(rule_run)
+        except OSError as error:
+            failed = f"{rule_run}/fence cannot be written ({error.strerror})"
+    return failed
+
+
+def _cancelled(run: str, conf: str | None) -> str | None:
     """Have SLURM cancel the jobs of a run; say which it still knows.
 
     Raises
@@ -125,30 +142,32 @@ def _cancelled(run: str) -> str | None:
     Away
         If it does not say.
     """
-    rows = _list(run)
+    rows = _list(run, conf)
     said = ""
     if any(row.split()[1] != "COMPLETING" for row in rows):
-        answer = commands.ask("scancel", f"--name={run}", limit=_ANSWER)
+        answer = commands.ask("scancel", f"--name={run}", limit=_ANSWER, conf=conf)
         said = f" (scancel: {answer.said})" if answer.said else ""
     if not rows:
         return None
     return f"SLURM still has its jobs: {', '.join(' '.join(row.split()) for row in rows)}{said}"
 
 
-def _list(run: str) -> list[str]:
+def _list(run: str, conf: str | None) -> list[str]:
     """Ask SLURM which jobs of a run there are; if it has just not answered, not again at once.
 
     No user is named: a job that somebody else's rerun has left must not be overlooked.
     """
-    global _silence  # noqa: PLW0603 - of the whole process: many attempts may ask
-    since, reason = _silence
+    since, reason = _silence.get(conf, (float("-inf"), ""))
     if time.monotonic() < since + _SILENT_FOR:
         raise Away(reason)
     form = "--format=%i %T %N"
-    answer = commands.ask("squeue", f"--name={run}", "--noheader", "--all", form, limit=_ANSWER)
+    words = ("squeue", f"--name={run}", "--noheader", "--all", form)
+    answer = commands.ask(*words, limit=_ANSWER, conf=conf)
     if answer.kind != "ok":
-        _silence = (time.monotonic(), answer.said)
-        raise Away(answer.said)
+        does_not = "does not answer" if answer.kind == "away" else "cannot be asked here"
+        reason = f"SLURM {does_not} ({answer.said})"
+        _silence[conf] = (time.monotonic(), reason)
+        raise Away(reason)
     return answer.text.splitlines()
 
 

@@ -3,7 +3,8 @@
 It submits at once, asks `squeue` once in an interval for all rule runs together, and the accounting
 only for what has failed or is missing. How a rule run begins and ends it learns from the files of
 the guards, which costs SLURM nothing. No answer is never taken for an end: while SLURM is away the
-clerk waits, at most for the profile's patience where nothing runs.
+clerk waits, at most for the profile's patience where nothing runs. For a place in a cluster that is
+full, or closed for a while, it waits as long as that takes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from runner.slurm.telling import Teller
 
 _FIRST_LOOK = 2.0  # seconds after a submission, if it has not begun by then
 _HURRY = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds after a failure: SLURM's word for it comes a bit later
+_HURRIES = 5  # so many of these in an interval at most, of all rule runs together
 _ROUND = 0.2
 
 
@@ -33,7 +35,7 @@ class Manners:
     interval : float
         Seconds between questions.
     patience : float
-        Seconds for which SLURM may be away, or take nothing.
+        Seconds for which SLURM may be away, or refuse for a reason that nobody knows.
     hopeless : float
         Seconds after which a reason to wait that never goes away is an error.
     resubmissions : int
@@ -80,6 +82,7 @@ class Clerk:
         self._submit_at = 0.0
         self._asked_at = float("-inf")
         self._submitted_at = float("-inf")
+        self._hurried: deque[float] = deque(maxlen=_HURRIES)  # questions before their time
         self._cancelled: set[str] = set()
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -149,7 +152,8 @@ class Clerk:
             submission.script(self.python, rule_run.folder, rule_run.submission, rule_run.command),
         )
         if answer.kind == "ok":
-            self._submitted_at = time.monotonic()
+            if self._submitted_at <= self._asked_at:  # the first that was not asked about yet
+                self._submitted_at = time.monotonic()
             rule_run.submitted(answer.text)
             self._outage.over()
             return True
@@ -170,14 +174,16 @@ class Clerk:
         """Decide whether a refusal is final, and else when to try again."""
         meaning = submission.refusal(said)
         if meaning.kind == "never":
-            rule_run.fail(judge.refused(rule_run, said, meaning.advice))
+            if again := judge.on_all_nodes(rule_run):
+                self.teller.note(again)
+                self._to_submit.appendleft(rule_run)
+            else:
+                rule_run.fail(judge.refused(rule_run, said, meaning.advice))
             return True
-        if meaning.kind == "full" and any(r.slurm_job for r in self._known if r.outcome is None):
-            rule_run.refused_since = None  # its own fellows are the crowd
-        refused_for = rule_run.is_refused(said)
-        patience = self.manners.hopeless if meaning.kind == "unknown" else self.manners.patience
-        if refused_for > patience:
-            rule_run.fail(judge.not_taken(rule_run, said, patience))
+        refused_for = rule_run.is_refused(said, meaning.kind)
+        # a cluster that is full, or closed for a while, is waited for as long as it takes
+        if meaning.kind == "unknown" and refused_for > self.manners.patience:
+            rule_run.fail(judge.not_taken(rule_run, said, self.manners.patience))
             return True
         self._submit_at = time.monotonic() + min(self.manners.interval, 1 + refused_for / 2)
         self._to_submit.append(rule_run)  # others may be luckier
@@ -194,7 +200,10 @@ class Clerk:
         interval = self.manners.interval
         first = interval if all(r.began for r in active) else min(_FIRST_LOOK, interval)
         due = max(self._asked_at + interval, self._submitted_at + first)
-        return min([due, *filter(None, (self._hurry(r) for r in active))])
+        sooner = min(filter(None, (self._hurry(r) for r in active)), default=due)
+        if len(self._hurried) == _HURRIES:
+            sooner = max(sooner, self._hurried[0] + interval)
+        return min(due, sooner)
 
     def _hurry(self, rule_run: RuleRun) -> float | None:
         """Give when to ask about a rule run that has just failed; a few times only."""
@@ -206,7 +215,10 @@ class Clerk:
         return max(rule_run.hurries[0], self._asked_at + _HURRY[0]) if rule_run.hurries else None
 
     def _ask(self, active: list[RuleRun]) -> None:
-        self._asked_at = time.monotonic()
+        moment = time.monotonic()
+        if not self._outage.is_on and moment < self._asked_at + self.manners.interval:
+            self._hurried.append(moment)
+        self._asked_at = moment
         answer, rows = commands.queue(self.run)
         if answer.kind != "ok":
             self._outage.begin(answer.said)
@@ -254,9 +266,9 @@ class Clerk:
     def _clear(self, rows: list[commands.Row]) -> None:
         """Take out of SLURM what no longer counts: earlier submissions, and what was given up."""
         left = {row.id for row in rows if row.state in judge.NOT_OVER and self._is_void(row)}
-        if left := left - self._cancelled:
+        left -= self._cancelled
+        if left and commands.cancel(*sorted(left)).kind == "ok":
             self._cancelled |= left
-            commands.cancel(*sorted(left))
 
     def _is_void(self, row: commands.Row) -> bool:
         comment, _, number = row.comment.rpartition(".")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import signal
@@ -18,11 +17,15 @@ _QUEUE_FORMAT = "%i|%T|%k|%N|%r"
 _ACCOUNTS = ("JobID", "State", "MaxRSS", "Elapsed", "NodeList")
 
 # What commands say when nobody listens: the request has not been heard. (22.05)
-_UNHEARD = re.compile(r"Unable to contact slurm controller|connection refused", re.IGNORECASE)
+_UNHEARD = re.compile(
+    r"Unable to contact slurm controller|connection refused|Communication connection failure",
+    re.IGNORECASE,
+)
 # When the answer got lost: what was asked for may have been done.
 _UNSURE = re.compile(
     r"Socket timed out|Zero Bytes were transmitted|Unexpected message received|Transport endpoint"
-    r"|Connection (reset|timed out)|Header lengths are longer|Insane message length",
+    r"|Connection (reset|timed out)|\b(send|receive|shutdown) failure"
+    r"|Header lengths are longer|Insane message length",
     re.IGNORECASE,
 )
 # When the way to the controller, or the controller itself, is not in order just now.
@@ -30,6 +33,7 @@ _DISTURBED = re.compile(
     r"munge|authentication|credential|standby mode|Resource temporarily unavailable"
     r"|temporarily unable|Unable to process configuration file|Could not establish a configuration"
     r"|I/O error writing|Unable to contact slurmdbd|[Uu]nable to connect to database"
+    r"|Rate limit exceeded"
     r"|Slurm Persistent Connection|Slurm database error|Unable to (open|create) (socket|stream)",
     re.IGNORECASE,
 )
@@ -96,7 +100,7 @@ class Account:
     nodes: str
 
 
-def ask(*argv: str, script: str = "", limit: float = LIMIT) -> Answer:
+def ask(*argv: str, script: str = "", limit: float = LIMIT, conf: str | None = None) -> Answer:
     """Run a command of SLURM; it never takes longer than `limit` seconds.
 
     It runs in a session of its own: an interrupt of Snakemake's process group must not cut off a
@@ -110,11 +114,14 @@ def ask(*argv: str, script: str = "", limit: float = LIMIT) -> Answer:
         Its standard input.
     limit : float
         Seconds.
+    conf : str, optional
+        ``SLURM_CONF`` of the cluster that is meant; empty: the host's own configuration. By
+        default this process's.
     """
     try:
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=environment(), start_new_session=True, text=True, errors="replace",
+            env=environment(conf), start_new_session=True, text=True, errors="replace",
         )  # fmt: skip
     except FileNotFoundError:
         return Answer("refused", said=f"{argv[0]} is not on the PATH of {os.uname().nodename}")
@@ -147,7 +154,7 @@ def _understood(code: int, text: str, said: str) -> Answer:
     return Answer("refused", text, said or f"exit code {code}")
 
 
-def environment() -> dict[str, str]:
+def environment(conf: str | None = None) -> dict[str, str]:
     """Give this process's environment without what would change what commands do or print.
 
     If it runs in a SLURM job itself, that job's variables would be taken for options.
@@ -155,6 +162,10 @@ def environment() -> dict[str, str]:
     kept = {"SLURM_CONF", "SLURM_CLUSTERS"}
     names = ("SLURM", "SQUEUE_", "SACCT_", "SCANCEL_")
     found = {k: v for k, v in os.environ.items() if k in kept or not k.startswith(names)}
+    if conf is not None:
+        found["SLURM_CONF"] = conf
+    if not found.get("SLURM_CONF"):  # empty, it would be taken for the name of a file
+        found.pop("SLURM_CONF", None)
     return {**found, "LC_MESSAGES": "C"}
 
 
@@ -179,7 +190,7 @@ def queue(run: str) -> tuple[Answer, list[Row]]:
         jobs only.
     """
     answer = ask(
-        "squeue", "--noheader", "--all", "--states=all", f"--user={getpass.getuser()}",
+        "squeue", "--noheader", "--all", "--states=all", f"--user={os.geteuid()}",
         f"--name={run}", "-o", _QUEUE_FORMAT,
     )  # fmt: skip
     if answer.kind != "ok":

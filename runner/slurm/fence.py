@@ -9,10 +9,10 @@ A rule run on SLURM has a folder that all hosts see::
     start.json  who began last, where and when
     end.json    how the submission that counts has ended
 
-Each file has one kind of writer, so that no two can undo each other, and "stop" is never taken
-back. All files are there from the beginning and are replaced or read as a whole: a network file
-system answers the *opening* of a file that it knows truthfully, but may remember for a minute that
-a name was not there.
+Each file has one kind of writer, so that no two can undo each other; "stop" is taken back by a
+further try of Snakemake only. All files are there from the beginning and are replaced or read as a
+whole: a network file system answers the *opening* of a file that it knows truthfully, but may
+remember for a minute that a name was not there.
 
 The standard library only: guards run without any package, and have to start fast.
 """
@@ -59,7 +59,9 @@ def raise_to(folder: Folder, submission: int) -> None:
 
 
 def stop(folder: Folder) -> None:
-    """Let nothing of a rule run begin or go on, ever; SLURM is not asked.
+    """Let nothing of a rule run begin or go on; SLURM is not asked.
+
+    Only a further try of the same attempt takes that back, with a submission of its own.
 
     Raises
     ------
@@ -69,9 +71,9 @@ def stop(folder: Folder) -> None:
     write(folder, "fence", f"{STOP}\n")
 
 
-def is_stopped(folder: Folder) -> bool:
-    """Tell whether a rule run has been stopped for good."""
-    return _read(folder, "fence").strip() == STOP
+def is_first(folder: Folder) -> bool:
+    """Tell whether a rule run was submitted once only, and was not stopped."""
+    return _read(folder, "fence").strip() == "1"
 
 
 def void(folder: Folder, mine: Identity) -> str | None:

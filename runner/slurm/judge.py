@@ -42,25 +42,34 @@ def goes_on(rule_run: RuleRun, row: Row | None, hopeless: float) -> bool:
         rule_run.hopeless_since = None
         return True
     rule_run.waits_because(_waiting(row, rule_run))
-    if (advice := states.advice(row.reason)) is None:
+    return _may_start(rule_run, row, hopeless)
+
+
+def _may_start(rule_run: RuleRun, row: Row, hopeless: float) -> bool:
+    """Tell whether it is left waiting; it fails where its reason to wait never goes away."""
+    advice = states.advice(row.reason)
+    if advice is None and not (rule_run.avoid and states.wants_nodes(row.reason)):
         rule_run.hopeless_since = None
         return True
     moment = time.monotonic()
     rule_run.hopeless_since = rule_run.hopeless_since or moment
-    if moment - rule_run.hopeless_since >= hopeless:
-        rule_run.fail(failure.never_starts(rule_run.request, row.reason, advice, row.id))
+    if moment - rule_run.hopeless_since < hopeless:
+        return True
+    if rule_run.avoid:  # perhaps no other node has what it needs: see `conclude`
+        return False
+    rule_run.fail(failure.never_starts(rule_run.request, row.reason, advice or "", row.id))
     return True
 
 
 def conclude(
     rule_run: RuleRun, row: Row | None, account: Account | None, resubmissions: int
 ) -> str | None:
-    """Find out how a rule run ended that SLURM does not show as going on.
+    """Find out how a rule run ended that does not go on (`goes_on`).
 
     Parameters
     ----------
     rule_run : RuleRun
-        Neither waiting nor running to SLURM.
+        Neither waiting nor running to SLURM, or waiting for nodes that it avoids.
     row : Row or None
         Its row in the list of SLURM.
     account : Account or None
@@ -75,23 +84,28 @@ def conclude(
     """
     if rule_run.look(at_once=True) is not None:
         return None
+    if row and row.state in states.WAITING:
+        return on_all_nodes(rule_run)
     state = row.state if row else account.state if account else None
+    reason = "DeadLine" if state == "DEADLINE" else row.reason if row else ""
     case = rule_run.case(account, row.nodes if row else "")
     over = state == "OUT_OF_MEMORY" or (account is not None and account.over_memory)
     if over or failure.was_over_memory(case.log):
         rule_run.fail(failure.out_of_memory(case))
     elif rule_run.ended:
         rule_run.fail()
-    elif state in ("TIMEOUT", "DEADLINE"):
+    elif state == "TIMEOUT":
         rule_run.fail(failure.time_limit(case))
     elif state == "CANCELLED":
         rule_run.fail(failure.cancelled_outside(case))
-    elif row and (advice := states.advice(row.reason)):
-        rule_run.fail(failure.never_starts(rule_run.request, row.reason, advice, row.id))
+    elif advice := states.advice(reason):
+        rule_run.fail(
+            failure.never_starts(rule_run.request, reason, advice, rule_run.slurm_job or "")
+        )
     elif state in states.LOST:
         return _again(rule_run, case, states.LOST[state], resubmissions)
     elif _is_missing(rule_run):
-        why = "it ended before it had begun" if state == "FAILED" else None
+        why = _without_a_word(rule_run) if state == "FAILED" else None
         return _again(rule_run, case, why, resubmissions)
     return None
 
@@ -141,6 +155,29 @@ def _again(
         f"{rule_run.rule}: {case.where} is lost: {why or 'SLURM knows nothing of it any more'}. It "
         f"is submitted again (resubmission {rule_run.resubmissions} of {resubmissions})."
     )
+
+
+def on_all_nodes(rule_run: RuleRun) -> str | None:
+    """Let a rule run that has found no other node be submitted for those that failed it, too.
+
+    Returns
+    -------
+    str or None
+        Why, for people; None if it avoids none.
+    """
+    if not rule_run.avoid:
+        return None
+    nodes = ", ".join(sorted(rule_run.avoid))
+    rule_run.avoid.clear()
+    rule_run.hopeless_since = None
+    return (
+        f"{rule_run.rule}: no node can run it but those that failed it ({nodes}). It is submitted "
+        "again for these as well."
+    )
+
+
+def _without_a_word(rule_run: RuleRun) -> str:
+    return "it ended without saying how" if rule_run.began else "it ended before it had begun"
 
 
 def _is_missing(rule_run: RuleRun) -> bool:

@@ -63,6 +63,7 @@ class RuleRun:
     ready: bool = False  # its number is raised, and was not yet used
     refused_since: float | None = None
     refused_text: str | None = None
+    refused_by: str | None = None  # the kind of refusal
     hopeless_since: float | None = None
     missing_since: float | None = None
     hurries: list[float] | None = None  # when to ask about it sooner than usual: it has failed
@@ -106,7 +107,7 @@ class RuleRun:
     def submitted(self, slurm_job: str) -> None:
         """Note down the SLURM job that it has now."""
         self.slurm_job, self.ready, self.waits_for = slurm_job, False, None
-        self.refused_since = self.refused_text = None
+        self.refused_since = self.refused_text = self.refused_by = None
         text = {"submission": self.submission, "slurm_job": slurm_job, "time": now()}
         with (self.folder / "submissions.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(text) + "\n")
@@ -157,10 +158,11 @@ class RuleRun:
         """Note down why it waits; None if it does not."""
         self.waits_for = reason
 
-    def is_refused(self, said: str) -> float:
-        """Note down that SLURM did not take it; give for how many seconds it has not."""
-        if self.refused_since is None:
+    def is_refused(self, said: str, kind: str) -> float:
+        """Note down that SLURM did not take it; give for how many seconds it has not, by that."""
+        if self.refused_since is None or kind != self.refused_by:
             self.refused_since, self.refused_text = time.monotonic(), now()
+        self.refused_by = kind
         self.waits_for = f"SLURM does not take it now, it is tried again: {said}"
         return time.monotonic() - self.refused_since
 

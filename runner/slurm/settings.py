@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.errors import InvalidConfiguration
 from runner.profile import Profile
 from runner.resources import Plan
 from runner.slurm.submission import MOST
@@ -90,6 +92,11 @@ def resources(
         Those of all rules, and for each stage those that it has instead or beside.
         ``mem_mb`` (MB) is what the rule may use, ``runtime`` is in whole minutes. What is said of
         the whole is a default: a rule's own resources go before it, within ``slurm_most_…``.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If ``extra`` cannot be split into options.
     """
     of_type = profile.types.get(type_name, {})
     default = {**_place(profile.slurm), **_of_priority(profile.slurm, priority), **_place(of_type)}
@@ -105,7 +112,19 @@ def resources(
 
 
 def _place(given: Mapping[str, Any]) -> dict[str, Any]:
+    _check_extra(given.get("extra", ""))
     return {resource: given[name] for name, resource in PLACE.items() if name in given}
+
+
+def _check_extra(extra: str) -> None:
+    """Refuse an ``extra`` that no shell would understand, before anything is started with it."""
+    try:
+        shlex.split(extra)
+    except ValueError as error:
+        raise InvalidConfiguration(
+            f"The profile's extra options of sbatch, {extra!r}, are not readable: {error}. Correct "
+            "the quotes (slurm, extra, or that of a job type or stage)."
+        ) from error
 
 
 def _of_priority(slurm: Mapping[str, Any], priority: int) -> dict[str, Any]:

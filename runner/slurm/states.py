@@ -22,10 +22,9 @@ LOST = {
 # A pattern of the reason, and what is to be done. What is in no list waits as long as it takes.
 _NEVER = [
     (r"PartitionTimeLimit", "ask for less wall time (runtime), or take another partition"),
-    (r"PartitionNodeLimit", "ask for fewer nodes, or take another partition"),
     (r"PartitionConfig", "no node of the partition has that many processors, or so much memory"),
     (r"BadConstraints", "no node has all of what is asked for (constraint, gres, memory)"),
-    (r"InvalidAccount|InvalidAssoc", "take another account"),
+    (r"InvalidAccount|InvalidAssoc|AccountNotAllowed", "take another account"),
     (r"InvalidQOS|QOSNotAllowed", "take another QOS"),
     (r"(account|group|QOS|user).*not permitted to use this (partition|QOS)",
      "take another partition or account"),
@@ -40,15 +39,19 @@ _NEVER = [
      "ask for less, or take another QOS or account"),
     (r"Deadline|DeadLine", "its deadline cannot be met any more"),
     (r"ReservationDeleted|RESV_DEL_HOLD", "the reservation is gone: take another, or none"),
+    (r"DeadLine", "ask for less wall time (runtime), or a later deadline (slurm extra)"),
     (r"DependencyNeverSatisfied", "it waits for a job that failed (slurm extra)"),
 ]  # fmt: skip
+
+_NODES_AWAY = r"ReqNodeNotAvail|Nodes required for job are DOWN|NodeDown|PartitionNodeLimit"
 
 # What people should know about reasons that do go away.
 _EXPLAINED = [
     (r"JobHeldUser", "held by its owner: scontrol release JOB lets it go on"),
     (r"JobHeldAdmin|JobHoldMaxRequeue|launch failed requeued held",
      "held: an operator of the cluster has to release it"),
-    (r"ReqNodeNotAvail|Nodes required for job are DOWN|NodeDown", "nodes are away"),
+    (r"PartitionNodeLimit", "more nodes than the partition allows, or its nodes are away"),
+    (_NODES_AWAY, "nodes are away"),
     (r"PartitionDown|PartitionInactive", "the partition takes no jobs at the moment"),
     (r"AssocGrp\w*|QOSGrp\w*", "the account or QOS, all its users together, has reached its limit"),
     (r"(QOS|Assoc)Max\w*", "a limit of the account or QOS is reached"),
@@ -65,6 +68,11 @@ def advice(reason: str) -> str | None:
         As squeue prints it (``%r``), for example ``PartitionTimeLimit``.
     """
     return _first(_NEVER, reason)
+
+
+def wants_nodes(reason: str) -> bool:
+    """Tell whether there may be no reason to wait if some nodes had not been excluded."""
+    return advice(reason) is not None or re.search(_NODES_AWAY, reason) is not None
 
 
 def explained(reason: str) -> str:

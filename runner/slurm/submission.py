@@ -170,11 +170,14 @@ class Refusal:
 
 
 _REFUSALS: list[tuple[str, Refusal]] = [
-    (r"Max(Submit|Jobs)\w*Limit|AccruingJobs|Job submit limit|MaxSubmitJobs|MaxJobCount"
-     r"|reached the limit of jobs|Too many jobs", Refusal("full")),
+    (r"(Max|Grp)(Submit|Jobs)\w*Limit|AccruingJobs|Job submit limit|MaxSubmitJobs|MaxJobCount"
+     r"|MaxJobsPer|reached the limit of jobs|Too many jobs", Refusal("full")),
     (r"Required partition not available|partition.*(inactive|drain)|maintenance",
      Refusal("closed")),
-    (r"accounting/QOS policy", Refusal("never", "ask for less, or take another QOS or account")),
+    # which limit it is stands before that, mostly; of those that it may be, this one clears
+    (r"\b(Assoc|QOS)\w+.*accounting/QOS policy",
+     Refusal("never", "ask for less, or take another QOS or account")),
+    (r"accounting/QOS policy|job submit limit", Refusal("full")),
     (r"partition", Refusal("never", "correct the partition, or account")),
     (r"account", Refusal("never", "correct the account")),
     (r"[Qq]os ", Refusal("never", "correct the QOS")),

@@ -41,10 +41,9 @@ _AWAY = r"attempt 1 of .* are not proven to be gone: SLURM does not answer \(.*c
 @pytest.fixture
 def own(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:  # noqa: F811
     """A cluster that everything started here talks to."""
-    quick = Options(nodes=2, settings={"MessageTimeout": "2"})  # to notice that it is away
-    with Cluster(short_folder, quick) as cluster:
+    with Cluster(short_folder, Options(nodes=2)) as cluster:
         monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
-        monkeypatch.setattr(cancel, "_silence", (float("-inf"), ""))
+        monkeypatch.setattr(cancel, "_silence", {})
         yield cluster
 
 
@@ -167,7 +166,7 @@ def test_while_slurm_is_away_no_attempt_starts_and_the_reason_is_said(
     assert attempt["outcome"] is None
     notes = [e["message"] for e in killed.job.events.read() if e["kind"] == "note"]
     assert len([n for n in notes if "not proven to be gone: SLURM does not answer" in n]) == 1
-    until(lambda: not writers.alive(writers.copies()[0]), "its orphan ends by itself", 5)
+    until(lambda: not writers.alive(writers.copies()[0]), "its orphan ends by itself")
     writers.enough()
     own.start_controller()
     monkeypatch.setattr(cancel, "TIMEOUT", 60.0)
@@ -206,7 +205,7 @@ def test_a_cancel_that_slurm_does_not_answer_ends_all_the_same_and_says_what_is_
     monkeypatch.setattr(cancel, "TIMEOUT", 1.0)
     own.stop_controller()
     assert attempt.stop() == "cancelled"
-    until(lambda: not writers.alive(), "what runs ends by itself", 5)
+    until(lambda: not writers.alive(), "what runs ends by itself")
     (last,) = record.records(attempt.job)
     assert not last["slurm"]["gone"]
     assert last["slurm"]["left"].startswith("SLURM does not answer (")
@@ -273,7 +272,7 @@ def test_a_service_that_comes_back_while_slurm_is_away_waits_for_it_with_the_job
         return any("not proven to be gone" in str(e.get("message")) for e in service.events(job))
 
     until(is_told, "a person is told why it waits")
-    until(lambda: not writers.alive(writers.copies()[0]), "its orphan ends by itself", 5)
+    until(lambda: not writers.alive(writers.copies()[0]), "its orphan ends by itself")
     assert service.row(job).status == "running"
     writers.enough()
     own.start_controller()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.errors import InvalidConfiguration
 from runner.profile import Profile
 from runner.resources import Plan
 from runner.slurm import commands, settings, submission
@@ -55,6 +57,12 @@ def test_a_stage_goes_before_its_type_and_that_before_the_profile() -> None:
         "constraint": "fast",
     }  # fmt: skip
     assert settings.resources(_profile(), "other", PLAN)[0]["slurm_partition"] == "main"
+
+
+def test_extra_options_that_cannot_be_read_are_an_error_before_anything_starts() -> None:
+    profile = dataclasses.replace(_profile(), slurm={"extra": "--comment='it is"})
+    with pytest.raises(InvalidConfiguration, match=r"--comment='it is.*No closing"):
+        settings.resources(profile, "other", PLAN)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +157,12 @@ def test_a_runner_inside_a_slurm_job_does_not_hand_that_jobs_options_on(
     assert "SLURM_MEM_PER_NODE" not in found
     assert "SQUEUE_FORMAT" not in found
     assert found["SLURM_CONF"] == "/etc/slurm/slurm.conf"
+
+
+def test_a_command_is_for_the_cluster_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CONF", "/of/mine.conf")
+    assert commands.environment("/of/another.conf")["SLURM_CONF"] == "/of/another.conf"
+    assert "SLURM_CONF" not in commands.environment("")  # the host's own configuration
 
 
 def test_the_plugin_costs_a_start_of_snakemake_nothing() -> None:

@@ -26,6 +26,10 @@ def said(text: str) -> str:
         ("squeue: error: ClusterName needs to be specified\n"
          "squeue: fatal: Unable to process configuration file\n", "away", False),
         (f"{FAILED}Protocol authentication error\n", "away", False),
+        (f"{FAILED}Unable to contact slurm controller (receive failure)\n", "away", True),
+        (f"{FAILED}Unable to contact slurm controller (shutdown failure)\n", "away", True),
+        (f"{FAILED}Message receive failure\n", "away", True),
+        (f"{FAILED}Rate limit exceeded, please retry momentarily\n", "away", False),
         (f"{FAILED}Zero Bytes were transmitted or received\n", "away", True),
         ("Slurm accounting storage is disabled\n", "refused", False),
         (f"{FAILED}Invalid qos specification\n", "refused", False),
@@ -43,6 +47,12 @@ def test_no_answer_is_not_a_refusal(text: str, kind: str, unsure: bool) -> None:
          "submit limit, user's size and/or time limits)\n", "full"),
         (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{FAILED}Job violates accounting/QOS policy "
          "(job submit limit, user's size and/or time limits)\n", "full"),
+        (f"sbatch: error: AssocGrpSubmitJobsLimit\n{FAILED}Job violates accounting/QOS policy (job "
+         "submit limit, user's size and/or time limits)\n", "full"),
+        (f"sbatch: error: QOSGrpSubmitJobsLimit\n{FAILED}Job violates accounting/QOS policy (job "
+         "submit limit, user's size and/or time limits)\n", "full"),
+        (f"{FAILED}Job violates accounting/QOS policy (job submit limit, user's size and/or time "
+         "limits)\n", "full"),
         (f"sbatch: error: QOSMaxCpuPerJobLimit\n{FAILED}Job violates accounting/QOS policy (job "
          "submit limit, user's size and/or time limits)\n", "never"),
         (f"{FAILED}Required partition not available (inactive or drain)\n", "closed"),
@@ -70,10 +80,10 @@ def test_what_can_be_had_later_is_told_from_what_cannot_be_had(text: str, kind: 
 @pytest.mark.parametrize(
     "reason",
     [
-        "PartitionTimeLimit", "PartitionNodeLimit", "PartitionConfig", "BadConstraints",
+        "PartitionTimeLimit", "AccountNotAllowed", "PartitionConfig", "BadConstraints",
         "InvalidAccount", "InvalidQOS", "QOSMaxCpuPerJobLimit", "QOSMaxMemoryPerJob",
         "AssocMaxWallDurationPerJobLimit", "QOSMinCpuNotSatisfied", "QOSMaxGRESPerJob",
-        "MaxMemPerLimit", "ReservationDeleted", "DependencyNeverSatisfied",
+        "MaxMemPerLimit", "ReservationDeleted", "DeadLine", "DependencyNeverSatisfied",
         "Job's account not permitted to use this partition (members allows climate not energy)",
     ],
 )  # fmt: skip
@@ -85,6 +95,7 @@ def test_a_reason_that_never_clears_comes_with_what_to_do(reason: str) -> None:
     "reason",
     [
         "None", "Priority", "Resources", "Dependency", "BeginTime", "Licenses", "PartitionDown",
+        "PartitionNodeLimit",
         "PartitionInactive", "JobHeldUser", "JobHeldAdmin", "Reservation", "AssocGrpCpuLimit",
         "AssocMaxJobsLimit", "QOSMaxJobsPerUserLimit", "QOSMaxCpuPerUserLimit", "JobArrayTaskLimit",
         "QOSGrpMemLimit", "AssocGrpCPUMinutesLimit", "NodeDown", "Cleaning", "Prolog",

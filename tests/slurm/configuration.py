@@ -60,7 +60,7 @@ def slurm_conf(folder: Path, options: Options, ports: list[int]) -> str:
         "SchedulerParameters": "bf_interval=2,sched_min_interval=100000,batch_sched_delay=0",
         "ReturnToService": "2",
         "SlurmctldTimeout": "30",
-        "SlurmdTimeout": "5",  # a lost node is noticed in about three times that
+        "SlurmdTimeout": "15",  # a lost node is noticed in about twice that
         "MessageTimeout": "5",
         "KillWait": "3",
         "MinJobAge": "300",

@@ -57,7 +57,7 @@ def test_jobs_end_as_they_do_on_a_real_cluster(cluster: Cluster) -> None:
     cluster.kill_node("n4")
 
     def end(job: str) -> tuple[str, str]:
-        row = cluster.until_state(job, timeout=60)
+        row = cluster.until_state(job, timeout=120)
         return row["state"], row["reason"]
 
     assert end(well) == ("COMPLETED", "None")

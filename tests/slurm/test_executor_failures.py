@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ RULES = {
     "plain": "exit 3",
     "greedy": ("mem_mb=200, runtime=5", TOO_MUCH),
     "slow": ("mem_mb=50, runtime=1", LONG),
+    "late": ('mem_mb=50, runtime=5, slurm_extra="--deadline=now+20"', LONG),
     "outside": ("mem_mb=50", LONG),
     "held": ('mem_mb=50, slurm_extra="--hold"', LONG),
     "long": ('mem_mb=50, slurm_partition="short", runtime=30', LONG),
@@ -37,7 +39,7 @@ RULES = {
 def failing(accounting_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> SnakemakeRun:
     """A run in which each rule fails in its own way; ended as all but the held one have."""
     cluster, folder = accounting_cluster, tmp_path_factory.mktemp("failing")
-    counted = Counted(folder / "bin")
+    counted, began = Counted(folder / "bin"), time.monotonic()
     run = SnakemakeRun(
         cluster, folder, rules(**RULES), "--keep-going", stages=",".join(RULES), path=counted.folder
     )
@@ -49,6 +51,7 @@ def failing(accounting_cluster: Cluster, tmp_path_factory: pytest.TempPathFactor
     until(lambda: "JobHeld" in str(run.events(stage="held")), "it is seen to be held", 60)
     cluster.run("scancel", run.slurm_job("held"))
     assert run.wait() == 1
+    run.seconds = time.monotonic() - began  # type: ignore[attr-defined]
     return run
 
 
@@ -59,6 +62,7 @@ def failing(accounting_cluster: Cluster, tmp_path_factory: pytest.TempPathFactor
         ("slow", "time_limit", "limit of wall time, 1 min, after 00:"),
         ("outside", "cancelled_outside", f"cancelled in SLURM by {getpass.getuser()}"),
         ("long", "never_starts", "PartitionTimeLimit"),
+        ("late", "never_starts", "DeadLine"),
         ("wide", "never_starts", "99 processors"),
         ("qos", "never_starts", "QOSMaxCpuPerJobLimit"),
         ("stranger", "never_starts", "account not permitted to use this partition"),
@@ -102,6 +106,8 @@ def test_what_will_never_start_is_taken_out_of_the_queue(
 def test_failures_cost_few_questions(failing: SnakemakeRun) -> None:
     counted: Counted = failing.counted  # type: ignore[attr-defined]
     assert counted.count("sacct") <= len(RULES)
+    intervals = failing.seconds + 1  # type: ignore[attr-defined] # of one second
+    assert counted.count("squeue") <= 6 * intervals  # five sooner than usual, after failures
 
 
 def test_out_of_memory_by_a_cgroup(cgroup_cluster: Cluster, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_the_controller_may_be_away_while_rules_run_and_are_submitted(
     healed: Cluster, tmp_path: Path
 ) -> None:
     run = SnakemakeRun(healed, tmp_path / "a", PAIR, stages="a,b")
-    impatient = SnakemakeRun(healed, tmp_path / "b", PAIR, patience=1)
+    impatient = SnakemakeRun(healed, tmp_path / "b", PAIR, patience=10)
     for one in (run, impatient):
         one.until_running("a")
     healed.stop_controller()
@@ -46,7 +47,7 @@ def test_the_controller_may_be_away_while_rules_run_and_are_submitted(
         (one.folder / "go").touch()
     assert impatient.wait() == 1
     error = impatient.failure("b")
-    assert (error["code"], "for longer than 1 s" in error["message"]) == ("cluster_away", True)
+    assert (error["code"], "for longer than 10 s" in error["message"]) == ("cluster_away", True)
     assert (run.folder / "a.txt").exists()
     until(lambda: "SLURM does not answer since" in run.notes(), "the outage is told")
     until(lambda: run.events(stage="b", status="waiting"), "the stage is seen to wait")
@@ -55,6 +56,55 @@ def test_the_controller_may_be_away_while_rules_run_and_are_submitted(
     assert run.wait() == 0, run.output
     assert "SLURM answers again" in run.notes()
     assert len(run.submissions("b")) == 1
+
+
+def test_a_limit_that_others_have_reached_is_waited_for_as_long_as_it_takes(
+    accounting_cluster: Cluster, tmp_path: Path
+) -> None:
+    crowd = [accounting_cluster.submit("true", "--account=few", "--hold") for _ in range(2)]
+    few = ('mem_mb=50, slurm_account="few"', "touch {output}")
+    run = SnakemakeRun(accounting_cluster, tmp_path, rules(a=few), stages="a", patience=1)
+    until(lambda: run.events(stage="a", status="waiting"), "the stage is seen to wait", 60)
+    time.sleep(5)  # much longer than the patience
+    assert run.process.poll() is None, run.output
+    accounting_cluster.run("scancel", *crowd)
+    assert run.wait() == 0, run.output
+    waits = run.events(stage="a", status="waiting")[0]["reason"]
+    assert "it is tried again: AssocMaxSubmitJobLimit" in waits
+
+
+def test_a_partition_that_is_closed_for_a_while_is_waited_for(
+    healed: Cluster, tmp_path: Path
+) -> None:
+    short = ('mem_mb=50, slurm_partition="short", runtime=5', "touch {output}")
+    healed.run("scontrol", "update", "partitionname=short", "state=inactive")
+    try:
+        run = SnakemakeRun(healed, tmp_path, rules(a=short), stages="a", patience=1)
+        until(lambda: run.events(stage="a", status="waiting"), "the stage is seen to wait", 60)
+        time.sleep(5)
+        assert run.process.poll() is None, run.output
+    finally:
+        healed.run("scontrol", "update", "partitionname=short", "state=up")
+    assert run.wait() == 0, run.output
+    assert "Required partition not available" in str(run.events(stage="a", status="waiting"))
+
+
+def test_a_refusal_that_nobody_knows_is_tried_again_within_the_patience(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    moody = Counted(tmp_path / "sbatch_that_refuses")
+    refuses = 'echo "sbatch: error: Please be nice to the operators" >&2; exit 1'
+    moody.write("sbatch", f'test -e "{tmp_path}/nice" || {{ {refuses}; }}')
+    run = SnakemakeRun(cluster, tmp_path / "a", rules(a="touch {output}"), path=moody.folder)
+    until(lambda: "Please be nice" in run.output, "it is refused", 60)
+    time.sleep(4)  # longer than what is hopeless
+    (tmp_path / "nice").touch()
+    assert run.wait() == 0, run.output
+    (tmp_path / "nice").unlink()
+    options = {"path": moody.folder, "patience": 1}
+    run = SnakemakeRun(cluster, tmp_path / "b", rules(a="touch {output}"), **options)  # type: ignore[arg-type]
+    assert run.wait() == 1
+    assert "for longer than 1 s (patience in the profile)" in run.failure("a")["message"]
 
 
 def test_a_limit_of_submissions_is_waited_for(accounting_cluster: Cluster, tmp_path: Path) -> None:

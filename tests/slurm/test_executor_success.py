@@ -57,9 +57,7 @@ def test_twenty_rule_runs_cost_one_question_in_an_interval(
     counted = Counted(tmp_path / "bin")
     many = {f"r{n}": ("mem_mb=10", "touch {output}") for n in range(20)}
     began = time.monotonic()
-    run = SnakemakeRun(
-        cluster, tmp_path, rules(**many), path=counted.folder, interval=5, overhead=150
-    )
+    run = SnakemakeRun(cluster, tmp_path, rules(**many), path=counted.folder, interval=5)
     assert run.wait() == 0, run.output
     assert counted.count("sbatch") == 20
     assert counted.count("squeue") <= (time.monotonic() - began) / 5 + 1

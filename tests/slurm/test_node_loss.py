@@ -70,7 +70,7 @@ def test_a_stage_of_a_lost_node_runs_again_elsewhere_never_twice_at_once(
     line = f"({writers.line('$SLURM_JOB_ID')}); touch {{output}}"
     asked = 'mem_mb=50, slurm_extra="--no-requeue"'
     run = SnakemakeRun(own, tmp_path / "job", rules(write=(asked, line)))
-    until(writers.copies, "it runs")
+    until(writers.copies, "it runs", 60)
     (orphan,) = writers.copies()
     _lose(own, orphan)
     until(lambda: len(writers.copies()) == 2, "it runs again", 60)
