@@ -13,7 +13,7 @@ from runner.files import now
 from webapp import pools
 from webapp.instances import Instance
 from webapp.models import Job, is_whole
-from webapp.pools import PoolRoom
+from webapp.pool_room import PoolRoom
 from webapp.service import Service
 
 
@@ -85,8 +85,7 @@ def _fill(
     admitted: list[Job] = []
     while room.used_slots < room.slots:
         query = _in_order(room.name).where(
-            Job.cores <= (room.one_cores or 0),
-            Job.mem_mb <= (room.one_mem_mb or 0),
+            or_(*(and_(Job.cores <= n, Job.mem_mb <= mb) for n, mb in room.shapes())),
             *_below_limits(instances, load),
         )
         job = session.scalars(query.limit(1).with_for_update(skip_locked=True)).first()
@@ -197,10 +196,11 @@ def _no_room(room: PoolRoom | None, job: Job) -> tuple[str, str] | None:
         text = f"Pool {room.name} has {room.slots} slots, and {room.used_slots} are taken."
         return "no_free_slot", text
     if not room.fits(job):
+        scattered = ", but on no host enough of it" if room.has_free(job) else ""
         return "no_free_resources", (
             f"It needs {job.cores} cores and {job.mem_mb} MB of memory; of pool {room.name} "
             f"{max(0, room.cores - room.used_cores)} cores and "
-            f"{max(0, room.mem_mb - room.used_mem_mb)} MB are free."
+            f"{max(0, room.mem_mb - room.used_mem_mb)} MB are free{scattered}."
         )
     return None
 

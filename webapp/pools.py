@@ -6,106 +6,22 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, load_only
 
 from runner import __version__
 from runner.errors import NotFound
 from runner.files import now, safe_label
-from runner.resources import told
 from webapp.models import Job, Pause, Pool, Worker
+from webapp.pool_room import Offer, PoolRoom, most, of_one
 from webapp.settings import Settings
 
 Kind = Literal["service", "instance", "pool"]
 _ALL = "all"
-
-
-class Takes(Protocol):
-    """What takes cores and memory: a job, or what one will need."""
-
-    @property
-    def cores(self) -> int:
-        """Cores; 0 of one whose work is done elsewhere."""
-
-    @property
-    def mem_mb(self) -> int:
-        """Memory in MB."""
-
-
-@dataclass
-class PoolRoom:
-    """What a pool has, and what admitted jobs use of it.
-
-    Attributes
-    ----------
-    slots, cores : int
-        What there is.
-    mem_mb : int
-        Memory in MB.
-    offered : int
-        Slots that its living workers offer, whatever is set.
-    workers : int
-        Living worker processes.
-    one_cores, one_mem_mb : int or None
-        The most that one job can have: an attempt runs on one host. None: nothing is known.
-    """
-
-    name: str
-    slots: int = 0
-    cores: int = 0
-    mem_mb: int = 0
-    offered: int = 0
-    used_slots: int = 0
-    used_cores: int = 0
-    used_mem_mb: int = 0
-    workers: int = 0
-    capacity: int | None = None
-    cores_set: int | None = None
-    mem_mb_set: int | None = None
-    one_cores: int | None = None
-    one_mem_mb: int | None = None
-    paused: bool = False
-
-    @property
-    def mem_bytes(self) -> int:
-        """Memory in bytes."""
-        return self.mem_mb * 2**20
-
-    @property
-    def used_mem_bytes(self) -> int:
-        """Memory that admitted jobs were given, in bytes."""
-        return self.used_mem_mb * 2**20
-
-    def can_hold(self, job: Takes) -> bool:
-        """Tell whether the job would fit into the empty pool, as far as that is known."""
-        return not self.lacks(job)
-
-    def lacks(self, job: Takes) -> list[str]:
-        """Give of what the pool has too little for the job, as far as that is known."""
-        most = {"cores": self.one_cores, "mem_mb": self.one_mem_mb}
-        return [name for name, n in most.items() if n is not None and getattr(job, name) > n]
-
-    def told(self) -> str:
-        """Say for people what one job can have of the pool, as far as that is known."""
-        most = {"cores": self.one_cores, "mem_mb": self.one_mem_mb}
-        return " and ".join(told(name, n) for name, n in most.items() if n is not None)
-
-    def fits(self, job: Takes) -> bool:
-        """Tell whether the job fits beside what is running."""
-        return (
-            self.used_cores + job.cores <= self.cores
-            and self.used_mem_mb + job.mem_mb <= self.mem_mb
-        )
-
-    def take(self, job: Takes) -> None:
-        """Count the job as running here."""
-        self.used_slots += 1
-        self.used_cores += job.cores
-        self.used_mem_mb += job.mem_mb
+_AMOUNTS = (load_only(Job.pool, Job.claimed_by, Job.cores, Job.mem_mb),)
 
 
 def register(session: Session, *, pool: str, slots: int, cores: int, mem_mb: int) -> Worker:
@@ -244,13 +160,27 @@ def room(session: Session, settings: Settings) -> dict[str, PoolRoom]:
         workers = living(session, settings, pool.name)
         rooms[pool.name] = _room(pool, workers)
         rooms[pool.name].paused = ("pool", pool.name) in paused
-    used = select(Job.pool, func.count(), func.sum(Job.cores), func.sum(Job.mem_mb))
-    for name, number, cores, mem_mb in session.execute(
-        used.where(Job.admitted.is_not(None)).group_by(Job.pool)
-    ):
-        found = rooms.setdefault(name, PoolRoom(name))
-        found.used_slots, found.used_cores, found.used_mem_mb = number, int(cores), int(mem_mb)
+    admitted = select(Job).where(Job.admitted.is_not(None)).options(*_AMOUNTS)
+    # what no worker has taken yet comes last: it goes where there is room
+    for job in session.scalars(admitted.order_by(Job.claimed_by.is_(None), Job.id)):
+        rooms.setdefault(job.pool, PoolRoom(job.pool)).take(job, job.claimed_by)
     return rooms
+
+
+def has_place(session: Session, settings: Settings, job: Job, worker_id: str) -> bool:
+    """Tell whether a job fits beside what a worker's host runs, where there is another one.
+
+    Admission has seen that it fits somewhere; which host takes the wake-up, nobody knows before.
+    """
+    pool = session.get(Pool, job.pool)
+    room = _room(pool, living(session, settings, job.pool)) if pool else PoolRoom(job.pool)
+    offer = room.of_worker(worker_id)
+    if offer is None or room.workers == 1:
+        return True
+    claimed = select(Job).where(Job.pool == job.pool, Job.claimed_by.is_not(None))
+    for other in session.scalars(claimed.options(*_AMOUNTS)):
+        room.take(other, other.claimed_by)
+    return offer.has_free(job)
 
 
 def seconds_ago(seconds: float) -> str:
@@ -260,31 +190,25 @@ def seconds_ago(seconds: float) -> str:
 
 
 def _room(pool: Pool, workers: Sequence[Worker]) -> PoolRoom:
+    cores, mem_mb = [w.cores for w in workers], [w.mem_mb for w in workers]
     room = PoolRoom(
         pool.name,
-        workers=len(workers),
         capacity=pool.capacity,
         cores_set=pool.cores,
         mem_mb_set=pool.mem_mb,
-        one_cores=_most(pool.cores, [w.cores for w in workers]),
-        one_mem_mb=_most(pool.mem_mb, [w.mem_mb for w in workers]),
+        one_cores=most(pool.cores, cores),
+        one_mem_mb=most(pool.mem_mb, mem_mb),
     )
     if workers:
         room.offered = sum(w.slots for w in workers)
         room.slots = _set_or(pool.capacity, room.offered)
-        room.cores = _set_or(pool.cores, sum(w.cores for w in workers))
-        room.mem_mb = _set_or(pool.mem_mb, sum(w.mem_mb for w in workers))
+        room.cores = _set_or(pool.cores, sum(cores))
+        room.mem_mb = _set_or(pool.mem_mb, sum(mem_mb))
+    for w in workers:
+        slots = share(pool.capacity, workers, w)
+        own = of_one(pool.cores, cores, w.cores), of_one(pool.mem_mb, mem_mb, w.mem_mb)
+        room.offers.append(Offer(w.id, w.host, slots, *own))
     return room
-
-
-def _most(chosen: int | None, offers: Sequence[int]) -> int | None:
-    """Give what one job can have: of the largest host, within what was set for all of them.
-
-    Who sets more than the hosts offer knows better than they do.
-    """
-    if not offers or (chosen is not None and chosen > sum(offers)):
-        return chosen
-    return min(max(offers), _set_or(chosen, max(offers)))
 
 
 def _set_or(chosen: int | None, offered: int) -> int:

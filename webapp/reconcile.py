@@ -139,6 +139,7 @@ def settle(service: Service, job: Job, patience: float = 0.0) -> bool:
             jobs.interrupted(service, job.id)
         except record.NotGone as error:
             log.info("%s", error)
+            jobs.take_over(service, job.id)  # that it waits, and for what
         except JobBusy:  # it lives after all
             return False
         else:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 
 from runner import leader, record
-from runner.errors import JobRunnerError
+from runner.errors import JobRunnerError, NotFound
 from webapp import jobs, pools, supervisor
 from webapp.lease import lease
 from webapp.models import ENDED, Job, is_whole
@@ -21,7 +21,7 @@ from webapp.service import Service
 
 _EVERY = 60.0  # seconds
 _FIRST = 30 * 24 * 3600.0  # seconds that the first look goes back
-_OVERLAP = 3600.0  # the same of a later one: hosts' clocks differ, and a database may be away
+_OVERLAP = 3600.0  # seconds that a later one goes back before the one before: clocks differ
 
 log = logging.getLogger(__name__)
 
@@ -51,20 +51,20 @@ class LookAfter:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._left: set[str] = set()
-        self._back = _FIRST
+        self._since = pools.seconds_ago(_FIRST)
 
     def look(self) -> int:
         """Cancel what is left, once more; give how many jobs have nothing left any more by that."""
+        now = pools.seconds_ago(_OVERLAP)
         self._left.update(self._found())
-        self._back = _OVERLAP
+        self._since = now  # not before that has succeeded
         done = {job_id for job_id in sorted(self._left) if self._is_gone(job_id)}
         self._left -= done
         return len(done)
 
     def _found(self) -> Iterator[str]:
         """Give the jobs that ended lately and whose records say so."""
-        since = pools.seconds_ago(self._back)
-        ended = func.coalesce(Job.finished, "") >= since  # as its index has it
+        ended = func.coalesce(Job.finished, "") >= self._since  # as its index has it
         # those without cores of their pool have their rules run elsewhere
         query = select(Job).where(ended, Job.cores == 0, Job.status.in_(ENDED), is_whole())
         with self._service.db.read() as session:
@@ -88,11 +88,13 @@ class LookAfter:
             with supervisor.hold(directory.path, grace=0) as free:
                 if not free or leader.is_alive(directory.path):
                     return False
-                record.vacate(directory, timeout=0)
-            jobs.take_over(service, job_id)
-        except record.NotGone as error:
-            log.warning("%s", error)
-            return False
-        except (JobRunnerError, OSError) as error:
+                try:
+                    record.vacate(directory, timeout=0)
+                finally:
+                    jobs.take_over(service, job_id)  # also that it is not gone
+        except NotFound as error:
             log.warning("job %s is not looked after any more: %s", job_id, error)
+        except (JobRunnerError, OSError) as error:  # a later look may do better
+            log.warning("what job %s has left in SLURM is still there: %s", job_id, error)
+            return False
         return True

@@ -19,12 +19,14 @@ from runner.errors import DiskFull, JobBusy, JobRunnerError, NotFound
 from runner.jobdir import JobDirectory
 from runner.record import NotGone
 from webapp import jobs, logs, supervisor
+from webapp.admission import admit
 from webapp.db import DatabaseAway
 from webapp.jobs import Claim
 from webapp.service import Service
 
 _LOOK = 0.1  # seconds between looks at the events of a running attempt
 _AWAY = 1.0  # the same while the database is away
+_YIELD = 0.2  # seconds in which an idle slot of another host is quicker to take a job
 _PATIENCE = 60.0  # seconds for which the end of an attempt waits for the database
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,9 @@ def run(job_id: str, fence: int) -> None:
         claim = jobs.claim(service, job_id, fence, _horse.worker_id)
         if claim is not None:
             _supervise(_horse, job_id, claim)
+            return
+    time.sleep(_YIELD)
+    admit(service)
 
 
 def _place(service: Service, job_id: str) -> Path:
@@ -95,6 +100,7 @@ def _supervise(horse: _Horse, job_id: str, claim: Claim) -> None:
         raise  # the reconciler finds the job claimed by nobody alive, and puts it back
     except NotGone as error:  # the reconciler puts the job back when they are
         log.warning("%s", error)
+        jobs.take_over(service, job_id)
         return
     except Exception as error:
         if isinstance(error, JobBusy) and leader.is_alive(claim.directory.path):

@@ -66,7 +66,11 @@ def test_a_request_that_asks_for_nothing_says_nothing_of_it(api: Api) -> None:
         ({"cores": True}, ["/resources/cores"]),
         ({"cores": 1.5}, ["/resources/cores"]),
         ({"runtime": 0}, ["/resources/runtime"]),
-        ({"mem_mb": 10**30}, [""]),
+        ({"cores": 1_000_001}, ["/resources/cores"]),
+        ({"mem_mb": 3_000_000_000}, ["/resources/mem_mb"]),  # columns have 32 bits
+        ({"mem_mb": 2**63 - 1, "disk_mb": 2**31}, ["/resources/disk_mb", "/resources/mem_mb"]),
+        ({"runtime": 1e12}, ["/resources/runtime"]),
+        ({"stages": {"first": {"mem_mb": 2**31}}}, ["/resources/stages/first/mem_mb"]),
         ({"stages": {"fourth": {"cores": 1}}}, ["/resources/stages/fourth"]),
         ({"stages": {"first": {"stages": {}}}}, ["/resources/stages/first/stages"]),
         ({"stages": {"first": {"gpu": -1}}}, ["/resources/stages/first/gpu"]),
@@ -78,9 +82,21 @@ def test_each_mistake_is_named_by_its_place_and_leaves_nothing(
     api: Api, asked: Any, pointers: list[str]
 ) -> None:
     answer = api.submit(api.token(), {"type": "toy", "resources": asked})
-    assert answer.status_code in (400, 422)
-    assert at(answer) == ([] if answer.status_code == 400 else pointers)
+    assert (answer.status_code, at(answer)) == (422, pointers)
     assert (api.count(), api.left_behind()) == (0, [])
+
+
+@pytest.mark.parametrize("api_settings", ["sqlite", "postgresql"], indirect=True)
+def test_the_largest_amounts_can_be_kept(api: Api) -> None:
+    (api.home / "config" / "profiles" / "plain.yaml").write_text(
+        "platform: {embedded: none.db}\nenvironments: none\n"
+    )
+    most = {"cores": 1_000_000, "mem_mb": 1_000_000_000, "disk_mb": 1_000_000_000}
+    job_id = api.job(resources=most)
+    assert (api.row(job_id).cores, api.row(job_id).mem_mb) == (1_000_000, 1_000_000_000)
+    assert (
+        api.submit(api.token(), {"type": "toy", "resources": {"cores": 10**30}}).status_code == 400
+    )
 
 
 def test_more_than_the_instance_allows_is_refused_with_limit_and_instance(api: Api) -> None:
@@ -130,6 +146,30 @@ def test_resources_parameters_and_files_that_are_wrong_are_said_together(api: Ap
     answer = api.submit(api.token(), wrong, {"text": ("words.pdf", b"x")})
     assert (answer.status_code, at(answer)) == (422, [*expected, "/tags"])
     assert (api.count(), api.left_behind()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("named", "text"), [("nosuch", None), ("wrong", "platform: 5\n"), ("../x", None)]
+)
+def test_a_profile_that_is_no_use_hides_nothing_else_that_is_wrong(
+    api: Api, named: str, text: str | None
+) -> None:
+    if text:
+        (api.home / "config" / "profiles" / f"{named}.yaml").write_text(text)
+    document = {"type": "toy", "params": {"word": 5}, "resources": {"cores": 10**6}}
+    expected = ["/inputs/text", "/params/word", "/profile"]
+    files = {"text": ("words.pdf", b"x")}
+    for further, more in ({}, []), ({"tags": "x"}, ["/tags"]):
+        answer = api.submit(api.token("operator"), {**document, "profile": named, **further}, files)
+        assert (answer.status_code, at(answer)) == (422, [*expected, *more])
+        assert str(api.home) not in answer.text
+    own = api.submit(api.token(), {**document, "profile": named}, files)
+    assert at(own) == expected  # that it is not for them, and nothing more of it
+    assert "operator may use" in messages(own)["/profile"]
+    if named != "../x":
+        api.instance("default", f"profile: {named}\n")
+        answer = api.submit(api.token(), {**document, "tags": "x"}, files)
+        assert (answer.status_code, at(answer)) == (422, [*expected, "/tags"])
 
 
 def test_a_resubmission_asks_for_the_same_unless_it_says_otherwise(api: Api) -> None:

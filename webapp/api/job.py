@@ -155,7 +155,9 @@ def _attempts(events: list[Event], directory: JobDirectory | None) -> list[Attem
 
 
 def _known(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: told[k] for k in AttemptOut.model_fields if k in told and k != "stages"}
+    known = {k: told[k] for k in AttemptOut.model_fields if k in told and k != "stages"}
+    used = {k: n for k, n in (told.get("used") or {}).items() if k != "stages"}  # has its own field
+    return {**known, "used": used or None}
 
 
 def _progress(events: list[Event]) -> ProgressOut | None:

@@ -1,8 +1,8 @@
 """Models of what the API takes and gives; the OpenAPI document is made from them.
 
 Answers inherit from `Out` (made from rows: ``JobOut.model_validate(row)``, or with keywords),
-bodies and query parameters from `In`: unknown fields are refused. `Name`, `Moment`, `Whole` and
-`Priority` are types of fields that refuse what no store could keep.
+bodies and query parameters from `In`: unknown fields are refused. `Name`, `Moment`, `Whole`,
+`Amount`, `Megabytes` and `Priority` are types of fields that refuse what no store could keep.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from webapp.api.strict import LARGEST, flaw
+
+MOST = 1_000_000_000  # of an amount: columns for them have 32 bits
 
 
 def _storable(text: str) -> str:
@@ -23,6 +25,8 @@ def _storable(text: str) -> str:
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_storable)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST)]
+Amount = Annotated[int, Field(ge=1, le=1_000_000)]
+Megabytes = Annotated[int, Field(ge=1, le=MOST)]
 Priority = Annotated[int, Field(ge=-100, le=100, description="Higher goes first.")]
 Tag = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_storable)]
 Tags = Annotated[list[Tag], Field(max_length=50, description="Words to filter by.")]
@@ -153,12 +157,19 @@ class UsedOut(Out):
 
     runs: int = Field(description="How often its rule ran.")
     seconds: float = Field(description="Wall time.")
+    longest_seconds: float | None = Field(
+        default=None, description="Wall time of the longest run, which its limit is for."
+    )
     cpu_seconds: float | None = None
     peak_mb: float | None = Field(
         default=None, description="The most memory of a run, in MB, without cached files."
     )
-    read_mb: float | None = Field(default=None, description="Read from disk, in millions of bytes.")
-    written_mb: float | None = Field(default=None, description="Written to disk, likewise.")
+    read_mb: float | None = Field(
+        default=None,
+        description="What its processes read, in millions of bytes; pipes, and what the kernel had "
+        "in memory, included.",
+    )
+    written_mb: float | None = Field(default=None, description="What they wrote, likewise.")
 
 
 class StageOut(Out):

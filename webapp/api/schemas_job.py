@@ -50,7 +50,7 @@ class AmountsOut(Out):
 
 
 class GrantedOut(Out):
-    """What an attempt gets that starts now: the defaults, what was asked for, cut to the limits."""
+    """What its attempt gets, else one that starts now: defaults, requests, cut to the limits."""
 
     attempt: AmountsOut = Field(description="All stages that run at the same time, together.")
     stages: dict[str, AmountsOut]
@@ -85,7 +85,7 @@ class AttemptOut(Out):
     finished: Moment | None = None
     host: str | None = None
     used: dict[str, Any] | None = Field(
-        default=None, description="cpu_seconds, largest_process_mb."
+        default=None, description="Of all together: cpu_seconds, largest_process_mb."
     )
     stages: dict[str, UsedOut] = Field(
         default={}, description="What each stage took that ran in it."

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from webapp.api.schemas import In, Moment, Out, WaitingOut
+from webapp.api.schemas import Amount, In, Megabytes, Moment, Out, WaitingOut
 
 
 class PauseOut(Out):
@@ -30,7 +30,7 @@ class PoolOut(Out):
     cores_set: int | None = Field(description="Cores that somebody set.")
     mem_mb_set: int | None = Field(description="Memory in MB that somebody set.")
     one_cores: int | None = Field(
-        description="The most that one job can have: of the largest host. Null: nothing is known."
+        description="The most that a host of the pool gives to one job. Null: nothing is known."
     )
     one_mem_mb: int | None = Field(description="The same for memory, in MB.")
     workers: int = Field(description="Worker processes that live.")
@@ -49,10 +49,8 @@ class CapacityIn(In):
     slots: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
         description="Attempts at once. Fewer than run now: the pool drains, nothing is killed."
     )
-    cores: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    mem_mb: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
-        default=None, description="Memory in MB."
-    )
+    cores: Amount | None = None
+    mem_mb: Megabytes | None = Field(default=None, description="Memory in MB.")
 
 
 class WorkerOut(Out):

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
-from webapp.api.schemas import In, JobOut, Name, Out, Priority, Tags
-from webapp.api.strict import LARGEST
+from webapp.api.schemas import MOST, Amount, In, JobOut, Megabytes, Name, Out, Priority, Tags
 from webapp.notify import rules
 
 
@@ -27,7 +26,6 @@ Address = Annotated[str, AfterValidator(_address), WithJsonSchema(_ADDRESS)]
 Notify = Annotated[
     list[Address], Field(max_length=50, description="E-mail addresses of who is told of the end.")
 ]
-Amount = Annotated[int, Field(ge=1, le=LARGEST)]
 End = Literal["succeeded", "failed", "cancelled"]
 
 
@@ -37,11 +35,11 @@ class AmountsIn(In):
     model_config = ConfigDict(strict=True)
 
     cores: Amount | None = None
-    mem_mb: Amount | None = Field(default=None, description="Memory in MB.")
-    runtime: Annotated[float, Field(gt=0, le=LARGEST)] | None = Field(
+    mem_mb: Megabytes | None = Field(default=None, description="Memory in MB.")
+    runtime: Annotated[float, Field(gt=0, le=MOST)] | None = Field(
         default=None, description="Wall time in minutes."
     )
-    disk_mb: Amount | None = Field(default=None, description="Files that are written, in MB.")
+    disk_mb: Megabytes | None = Field(default=None, description="Files that are written, in MB.")
     gpu: Amount | None = Field(default=None, description="Graphics processors.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,20 +12,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner import profile, resources
-from runner.errors import InvalidRequest, JobRunnerError, NotFound
+from runner.errors import InvalidConfiguration, InvalidRequest, JobRunnerError, NotFound
 from runner.inputs import check_inputs
 from runner.jobtype import JobType
+from runner.profile import Profile
 from webapp.api import problem, reading, strict
 from webapp.api.schemas_writing import JobIn, ResourcesIn
 from webapp.api.uploads import Received, Unreadable
 from webapp.instances import Choice, Instance
 from webapp.jobs import Submission
-from webapp.jobs.room import check_room
+from webapp.jobs.room import check_new
 from webapp.notify import DEFAULT_ENDS
 from webapp.service import Service
 from webapp.tokens import Forbidden, Identity
 
 _Problems = list[dict[str, Any]]
+_ANY = "local"  # a profile that comes with the runner, where it does not matter which it is
+_LOG = logging.getLogger(__name__)
 
 
 def read(service: Service, asker: Identity, received: Received) -> Submission:
@@ -67,8 +71,12 @@ def read(service: Service, asker: Identity, received: Received) -> Submission:
     )
     if instance := service.instances.all().get(name):
         problems += _beyond_rights(asker, instance, submission)
+    looked_at = problems or submission.profile
+    used, wrong = _profile(service, submission) if looked_at else (None, [])
+    known = {found["pointer"] for found in problems}
+    problems += [found for found in wrong if found["pointer"] not in known]
     if problems:
-        problems += _content(service, submission)
+        problems += _content(service, submission, used)
         raise InvalidRequest(_summary(problems), problems)
     return submission
 
@@ -178,33 +186,44 @@ def _own_profile(instance: Instance, type_name: str) -> str:
     return (rule and rule.profile) or instance.profile
 
 
-def _content(service: Service, wanted: Submission) -> _Problems:
-    """Check type, version, parameters and inputs, as far as they are known."""
+def _profile(service: Service, wanted: Submission) -> tuple[Profile | None, _Problems]:
+    """Give the profile that a job would have, or what is wrong with it."""
+    instance = service.instances.all().get(wanted.instance)
+    own = _own_profile(instance, wanted.type) if instance else _ANY
+    name = wanted.profile or own
+    try:
+        return profile.load(name, service.home.path), []
+    except (NotFound, InvalidRequest) as error:
+        return None, [problem_at("/profile", error.message)]
+    except InvalidConfiguration as error:
+        _LOG.error("%s", error.message)  # which names folders of this machine
+        text = f"The file of profile {name!r} is wrong; an operator finds the reason in the log."
+        return None, [problem_at("/profile", text)]
+
+
+def _content(service: Service, wanted: Submission, used: Profile | None) -> _Problems:
+    """Check type, version, parameters, inputs and resources, as far as they are known."""
     if not wanted.type:
         return []
     found: _Problems = []
     checks: list[Callable[[], object]]
     try:
         chosen = service.instances.resolve(
-            service.home.releases, wanted.instance, wanted.type, wanted.version
+            service.home.releases, wanted.instance, wanted.type, wanted.version, _ANY
         )
         job_type = _job_type(chosen, wanted.type)
-        used = profile.load(wanted.profile or chosen.profile, service.home.path)
     except JobRunnerError as error:
         return error.problems
     checks = [
         partial(job_type.complete_params, wanted.params),
         partial(check_inputs, job_type, wanted.inputs),
-        partial(
-            resources.check,
-            job_type,
-            used,
-            wanted.resources,
-            chosen.caps,
-            f"Instance {wanted.instance}",
-        ),
-        partial(check_room, service, used, job_type, wanted.resources, chosen.caps),
     ]
+    if used:
+        asked, caps, whose = wanted.resources, chosen.caps, f"Instance {wanted.instance}"
+        checks += [
+            partial(resources.check, job_type, used, asked, caps, whose),
+            partial(check_new, service, used, job_type, asked, caps),
+        ]
     for check in checks:
         try:
             check()

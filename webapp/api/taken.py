@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from runner import profile, resources
+from runner import profile
 from runner.errors import JobRunnerError
 from runner.events import Event
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
+from runner.prepared import Prepared
+from webapp import jobs
 from webapp.api import auth
 from webapp.api.schemas_job import AmountsOut, GrantedOut
 from webapp.models import Job
@@ -18,7 +20,7 @@ from webapp.models import Job
 def granted(
     job: Job, directory: JobDirectory | None, job_type: JobType | None
 ) -> GrantedOut | None:
-    """Give what an attempt that starts now gets; None where release or profile are gone.
+    """Give what its attempt gets, or one that starts now; None where release or profile are gone.
 
     Parameters
     ----------
@@ -30,10 +32,11 @@ def granted(
     service = auth.service()
     try:
         used = profile.load(job.profile, service.home.path)
+        prepared = Prepared(directory, job_type, used, service.home)
+        further = prepared.options(**job.next_options).resources
     except JobRunnerError:
         return None
-    caps = service.instances.caps(job.instance, job.type)
-    plan = resources.resolve(job_type, used, directory.config.get("resources"), caps)
+    plan = prepared.plan(jobs.bounds(service, job), further)
     return GrantedOut(
         attempt=AmountsOut(**plan.attempt),
         stages={name: AmountsOut(**own) for name, own in plan.stages.items()},

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+import psutil
 from sqlalchemy import select
 
 from webapp import redis_server
@@ -22,6 +23,7 @@ from webapp.children import Child, Errand, Family, Signals, Terminal, adopt_orph
 from webapp.cli.servers import Servers
 from webapp.cli.sockets import CannotStart, answers, url_of
 from webapp.db import DatabaseAway
+from webapp.jobs.row import WAITS_MB
 from webapp.models import Job, is_whole
 from webapp.service import Service
 from webapp.settings import socket_path
@@ -55,7 +57,7 @@ class OneMachine:
         self._listener = listener
         self._family = Family()
         self._redis = Child("Redis", partial(redis_server.start, service.home.path))
-        self._argvs = [_argv(pool, number) for pool, number in slots.items()]
+        self._argvs = _argvs(slots)
         self._workers = [
             Child(f"the worker process of pool {pool}", partial(spawn, argv, death=STOP))
             for pool, argv in zip(slots, self._argvs, strict=True)
@@ -198,10 +200,13 @@ class OneMachine:
                 os.kill(pid, STOP)
 
 
-def _argv(pool: str, slots: int) -> list[str]:
-    """Give the command of a worker process; what serves the default pool has no further option."""
-    of_pool = [] if pool == "default" else ["--pool", pool]
-    return [sys.executable, "-m", "webapp.cli.worker", "--slots", str(slots), *of_pool]
+def _argvs(slots: Mapping[str, int]) -> list[list[str]]:
+    """Give the commands of the worker processes; attempts that wait for a cluster need memory."""
+    waiting = slots.get("slurm", 0) * WAITS_MB
+    rest = max(1, psutil.virtual_memory().total // 2**20 - waiting)
+    more = {"default": ["--mem", str(rest)] if waiting else [], "slurm": ["--pool", "slurm"]}
+    start = [sys.executable, "-m", "webapp.cli.worker", "--slots"]
+    return [[*start, str(number), *more[pool]] for pool, number in slots.items()]
 
 
 @contextmanager

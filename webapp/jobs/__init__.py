@@ -5,7 +5,7 @@ the rows, which are a fold of them.
 """
 
 from webapp.jobs.aside import Amount, measure, told_size
-from webapp.jobs.attempt import Claim, claim, fail, finished, interrupted, lost, take_over
+from webapp.jobs.attempt import Claim, bounds, claim, fail, finished, interrupted, lost, take_over
 from webapp.jobs.change import (
     append,
     cancel,
@@ -39,6 +39,7 @@ __all__ = [
     "Submitted",
     "absorb",
     "append",
+    "bounds",
     "cancel",
     "catch_up_parts",
     "change",

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 from runner import leader, profile, record, redact
 from runner.errors import JobRunnerError, NotFound
 from runner.jobdir import JobDirectory, draft_of
+from webapp import pools
 from webapp.admission import admit
+from webapp.jobs import anew
 from webapp.jobs.artifacts import artifacts_of, write_all
 from webapp.jobs.fold import absorb, changing, get, lose
 from webapp.models import ENDED, Job
@@ -27,7 +29,7 @@ class Claim:
     directory : JobDirectory
         In its place.
     options : dict
-        ``sub_job``, ``stage`` and ``only``, if that is what was asked for.
+        ``sub_job``, ``stage``, ``only`` and ``resources``, if that is what was asked for.
     limits : dict
         ``priority``, ``caps`` and ``cores`` of the attempt: no more than it has been given room
         for, and no more than its instance allows now.
@@ -39,8 +41,13 @@ class Claim:
 
 
 def claim(service: Service, job_id: str, fence: int, worker_id: str) -> Claim | None:
-    """Take an admitted job; None if the admission is an old one, or somebody else was quicker."""
-    with service.db.write() as session:
+    """Take an admitted job; None if that admission holds no longer, or this host has no room.
+
+    Nor is it taken if it needs more by now than it was admitted for, or another pool. It gives its
+    slot back then, and `webapp.admission.admit` is to look for another.
+    """
+    prepared = anew.known(service, job_id)  # read before others wait for the lock
+    with service.db.exclusive("claims") as session:  # two of one host would see the same room
         try:
             job = get(session, job_id, lock=True)
         except NotFound:
@@ -51,17 +58,38 @@ def claim(service: Service, job_id: str, fence: int, worker_id: str) -> Claim | 
         absorb(service, session, job, directory)
         if job.status != "queued" or job.admitted is None:
             return None
+        if prepared and (needs := anew.beyond(service, prepared, job)):
+            anew.note(service, session, job, directory, needs)
+            give_back(job)
+            return None
+        if not pools.has_place(session, service.settings, job, worker_id):
+            give_back(job)
+            return None
         job.claimed_by = worker_id
         return Claim(directory, dict(job.next_options), _limits(service, job))
 
 
+def give_back(job: Job) -> None:
+    """Let a job wait for its turn again that was admitted, and that nobody works on yet."""
+    job.admitted, job.fence = None, job.fence + 1
+
+
 def _limits(service: Service, job: Job) -> dict[str, Any]:
+    caps = bounds(service, job)
+    cores = {"cores": caps["cores"]} if job.cores else {}
+    return {"priority": job.priority, "caps": caps, **cores}
+
+
+def bounds(service: Service, job: Job) -> dict[str, Any]:
+    """Give the most that an attempt may take: what its instance allows now, and the job has.
+
+    One that waits has nothing yet: if it needs more by then, it gets more, or waits for it.
+    """
     caps = service.instances.caps(job.instance, job.type)
-    if job.cores == 0:  # its rules run elsewhere: it takes nothing of its pool
-        return {"priority": job.priority, "caps": caps}
+    if job.claimed_by is None or job.cores == 0:  # without cores its rules run elsewhere
+        return caps
     held = {"cores": job.cores, **({"mem_mb": job.mem_mb} if job.mem_mb else {})}
-    caps |= {name: min(most, caps.get(name, most)) for name, most in held.items()}
-    return {"priority": job.priority, "caps": caps, "cores": caps["cores"]}
+    return caps | {name: min(most, caps.get(name, most)) for name, most in held.items()}
 
 
 def take_over(service: Service, job_id: str) -> Job:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from runner import launch, resources, sub_jobs
+from runner import launch, sub_jobs
 from runner.errors import NotFound
 from runner.jobdir import JobDirectory
 from runner.prepared import Prepared
@@ -20,7 +20,7 @@ from webapp.jobs.attempt import take_over
 from webapp.jobs.counts import uncount
 from webapp.jobs.fold import Conflict, changing, get
 from webapp.jobs.room import check_room
-from webapp.jobs.row import Needs
+from webapp.jobs.row import Needs, asked_for
 from webapp.models import ENDED, Job
 from webapp.service import Service
 
@@ -109,26 +109,26 @@ def rerun(
         options |= {"sub_job": name} if name else {}
         options |= {"resources": dict(asked)} if asked else {}
         prepared = launch.reopen(service.home, directory)
-        _need_anew(service, session, job, prepared, options)
-        directory.events.append("status", source="api", status="queued", by=by, options=options)
+        needs = _need_anew(service, session, job, prepared, options).as_dict()
+        directory.events.append(
+            "status", source="api", status="queued", by=by, options=options, needs=needs
+        )
     admit(service)
     return part
 
 
 def _need_anew(
     service: Service, session: Session, job: Job, prepared: Prepared, options: Mapping[str, Any]
-) -> None:
-    """Take down what a further attempt needs: profile and instance may say otherwise by now."""
+) -> Needs:
+    """Give what a further attempt needs: profile and instance may say otherwise by now."""
     caps = service.instances.caps(job.instance, job.type)
     wanted, whose = options.get("resources", {}), f"Instance {job.instance}"
     prepared.check(wanted, options.get("sub_job"), caps, whose)
-    now = prepared.options(**options, caps=caps).resources  # are there such stages?
-    asked = resources.both(prepared.job.config.get("resources") or {}, now)
-    if now:
-        check_room(service, prepared.profile, prepared.job_type, asked, caps)
+    asked = asked_for(prepared, options)  # are there such stages?
     needs = Needs.of(prepared.profile, prepared.job_type, asked, caps)
-    for row in (job, *parts.rows(session, job)):
-        row.pool, row.cores, row.mem_mb = needs.pool, needs.cores, needs.mem_mb
+    if wanted:
+        check_room(service, session, needs, wanted)
+    return needs
 
 
 def change(

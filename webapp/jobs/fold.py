@@ -157,6 +157,8 @@ def _take_over(
     job.events_seen, job.events_offset = events[-1]["n"], offset
     if job.status != before:
         counts.count(session, job, before)
+    if any("needs" in event for event in events):
+        parts.share_needs(session, job)
     session.flush()
 
 
@@ -229,6 +231,8 @@ def _status(job: Job, event: Event) -> None:
 
 def _leave_slot(job: Job, event: Event) -> None:
     job.admitted, job.claimed_by = None, None
+    if needs := event.get("needs"):
+        job.pool, job.cores, job.mem_mb = needs["pool"], needs["cores"], needs["mem_mb"]
     if "options" in event:  # a person asked for it: a new beginning
         job.next_options, job.interruptions, job.started = event["options"], 0, None
         job.stop_requested = False
@@ -250,6 +254,8 @@ def _note(job: Job, event: Event) -> None:
     for kind in REMOVABLE:
         if kind in event.get("removed", {}):
             setattr(job, f"{kind}_removed", event["time"])
+    if "needs" in event:  # more than it was given a slot for
+        _leave_slot(job, event)
 
 
 _APPLY: dict[str, Callable[[Job, Event], None]] = {

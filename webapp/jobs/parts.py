@@ -67,6 +67,12 @@ def of(
     return found
 
 
+def share_needs(session: Session, job: Job) -> None:
+    """Let sub-jobs have the pool and the amounts of their job: they are in its attempts."""
+    for row in rows(session, job):
+        row.pool, row.cores, row.mem_mb = job.pool, job.cores, job.mem_mb
+
+
 def has_told(directory: JobDirectory, event: Event) -> bool:
     """Tell whether an event is about a stage of a sub-job, which says the same of itself."""
     if event["kind"] != "stage" or not isinstance(event.get("stage"), str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from runner import launch, profile
 from runner.errors import InvalidRequest
 from runner.jobtype import JobType
@@ -14,7 +16,7 @@ from runner.resources import told
 from webapp import pools
 from webapp.instances import Choice
 from webapp.jobs.row import Needs
-from webapp.pools import PoolRoom
+from webapp.pool_room import PoolRoom
 from webapp.service import Service
 
 
@@ -56,38 +58,68 @@ def draft_with_room(
         job_type = service.home.releases.get(chosen.version).job_type(type_name)
         used = profile.load(chosen.profile, service.home.path)
         try:
-            check_room(service, used, job_type, asked, chosen.caps)
+            check_new(service, used, job_type, asked, chosen.caps)
         except InvalidRequest as further:
             raise _both(error, further) from error
         raise
     try:
-        check_room(service, prepared.profile, prepared.job_type, asked, chosen.caps)
+        check_new(service, prepared.profile, prepared.job_type, asked, chosen.caps)
     except BaseException:
         prepared.job.discard()
         raise
     return prepared
 
 
-def check_room(
+def check_new(
     service: Service,
     used: Profile,
     job_type: JobType,
     asked: Mapping[str, Any],
     caps: Mapping[str, Any],
 ) -> None:
+    """Check as `check_room` for a job that is not there yet.
+
+    Parameters
+    ----------
+    service : Service
+        Whose job it will be.
+    used, job_type
+        Its profile and its type.
+    asked, caps : mapping
+        The resources that were asked for, and the most that its instance allows.
+
+    Raises
+    ------
+    InvalidRequest
+        As `check_room`.
+    """
+    needs = Needs.of(used, job_type, asked, caps)
+    with service.db.read() as session:
+        check_room(service, session, needs, asked)
+
+
+def check_room(service: Service, session: Session, needs: Needs, asked: Mapping[str, Any]) -> None:
     """Check that an attempt fits into its pool, as far as it is known what that has.
 
     It is known while a worker of the pool lives, or where an operator has set it.
+
+    Parameters
+    ----------
+    service : Service
+        Whose pools.
+    session : Session
+        In a transaction.
+    needs : Needs
+        Of the attempt.
+    asked : mapping
+        What the request says: it is where problems point to.
 
     Raises
     ------
     InvalidRequest
         Naming each resource of which the pool has too little.
     """
-    needs = Needs.of(used, job_type, asked, caps)
-    with service.db.read() as session:
-        rooms = pools.room(session, service.settings)
-    room = rooms.get(needs.pool, PoolRoom(needs.pool))
+    room = pools.room(session, service.settings).get(needs.pool, PoolRoom(needs.pool))
     problems = [
         {
             "pointer": _pointer(name, getattr(needs, name), asked),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from runner import resources
 from runner.jobdir import JobDirectory
 from runner.jobtype import JobType
+from runner.prepared import Prepared
 from runner.profile import Profile
 from webapp.models import Job
 
@@ -57,6 +58,41 @@ class Needs:
             cores=taken.get("cores") or cls.cores,
             mem_mb=taken.get("mem_mb") or cls.mem_mb,
         )
+
+    def within(self, job: Job) -> bool:
+        """Tell whether the room that a job was given, or waits for, is right and large enough."""
+        elsewhere = self.cores == 0  # nothing of the pool then: not the same as little of it
+        same = (self.pool, elsewhere) == (job.pool, job.cores == 0)
+        return same and self.cores <= job.cores and self.mem_mb <= job.mem_mb
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as an event has it."""
+        return asdict(self)
+
+    def told(self) -> str:
+        """Say it for people."""
+        amounts = [resources.told(n, getattr(self, n)) for n in ("cores", "mem_mb")]
+        given = " and ".join(amounts if self.cores else ["a slot"])
+        return f"{given} of pool {self.pool}"
+
+
+def asked_for(prepared: Prepared, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give all that was asked for of an attempt, its stages called as the whole job calls them.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The job; what was asked for of it is in its directory.
+    options : mapping
+        Of the attempt: what is asked for in it goes before that.
+
+    Raises
+    ------
+    NotFound
+        If they name a stage or sub-job that there is not.
+    """
+    further = prepared.options(**options).resources
+    return resources.both(prepared.job.config.get("resources") or {}, further)
 
 
 def new_row(home: Path, directory: JobDirectory, needs: Needs) -> Job:

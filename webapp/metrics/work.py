@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from webapp import pools as store
 from webapp.metrics.families import gauge
 from webapp.models import INCIDENT_KINDS, Delivery, Incident, Job, JobCount, Worker, is_whole
-from webapp.pools import PoolRoom
+from webapp.pool_room import PoolRoom
 from webapp.service import Service
 from webapp.tally import INSTANCE
 

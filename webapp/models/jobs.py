@@ -46,7 +46,7 @@ class Job(Base):
     stop_requested : bool
         Whether the attempt is to end: somebody cancelled the job.
     next_options : dict
-        ``sub_job``, ``stage`` and ``only`` of a rerun that was asked for.
+        ``sub_job``, ``stage``, ``only`` and ``resources`` of a rerun that was asked for.
     work_removed, results_removed, logs_removed : str or None
         When retention removed these files; None if they are there, or were made anew since.
     events_seen, events_offset : int
