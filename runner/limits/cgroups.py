@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from runner.limits.kernel import MB
 
 PREFIX = "jobrunner-"
+_MAIN = "main"  # as `DelegateSubgroup=` of the unit that comes along
 _PERIOD = 100_000  # microseconds, the kernel's own default
 _FULL = 0.99  # of its limit: more than a group of version 1 has that others left no memory
 
@@ -147,6 +149,26 @@ class Tree:
                 continue
             return Group(path, version)
         return None
+
+    def settle(self) -> None:
+        """Move this process into a group below its own, if that makes groups with memory possible.
+
+        A group that has processes cannot pass memory on. Where a service manager has given the
+        process's group to its user, and there is no other process in it, this one makes room: what
+        systemd does itself since version 254 (``DelegateSubgroup=``). Else nothing is changed.
+        """
+        if self.version("memory") or not (places := self._places("")):
+            return
+        top, own = places[0]
+        is_ours = own != top and 0 != os.geteuid() == os.stat(own).st_uid
+        has_memory = "memory" in _read(f"{own}/cgroup.controllers").split()
+        is_alone = _read(f"{own}/cgroup.procs").split() == [str(os.getpid())]
+        if not (is_ours and has_memory and is_alone):
+            return
+        below = Group(f"{own}/{_MAIN}", 2)
+        with suppress(OSError):  # of a kernel that refuses, processes are limited instead
+            os.makedirs(below.path, exist_ok=True)
+            below.enter()
 
     def extend(self, group: Group, controller: str) -> bool:
         """Give a group of version 2 another controller, if it can be had."""

@@ -36,6 +36,15 @@ def method() -> str:
     return f"{held}, CPU by {f'cgroup v{cpu}' if cpu else 'affinity'}"
 
 
+def settle() -> None:
+    """Make control groups possible for what this process starts, where its own was given to it.
+
+    For processes that have started no other yet; see `Tree.settle`.
+    """
+    if chosen() == "auto":
+        Tree().settle()
+
+
 def advice() -> str:
     """Say why there is no better method, and how to get it; empty if this is the best."""
     if chosen() != "auto":
@@ -45,8 +54,7 @@ def advice() -> str:
     if lacking := [name for name, version in found.items() if version is None]:
         return (
             f"No control group with the controller {' or '.join(lacking)} may be made below this "
-            "process's own. With systemd: Delegate=yes and DelegateSubgroup= in the unit, see "
-            "docs/limits.md."
+            "process's own. With systemd: Delegate=yes in the unit, see docs/limits.md."
         )
     if first := [name for name, version in found.items() if version == 1]:
         return f"Version 2 of control groups has no controller {' or '.join(first)} here."

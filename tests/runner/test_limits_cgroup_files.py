@@ -1,7 +1,7 @@
 """Which control group is taken. Version 2 is a double here: a folder with files of its names.
 
 A machine has the memory controller in one version only, and tests run on those that have the
-first. What the kernel does with the files is not tested by a double: only which are written.
+first. What the kernel does with the files is tested in an emulated machine (tests/machine).
 """
 
 from __future__ import annotations

@@ -82,12 +82,24 @@ class SnakemakeRun:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             os.killpg(self.process.pid, signal.SIGKILL)
-            raise AssertionError(f"{self.output}\n{self.events()}") from error
+            raise AssertionError(self.trouble) from error
 
     @property
     def output(self) -> str:
         """What it printed."""
         return (self.folder / "output").read_text()
+
+    @property
+    def trouble(self) -> str:
+        """What to know of a run that did not do as it should; short enough to be shown whole."""
+        failures = [path.read_text() for path in self.folder.glob("slurm/*/failure.json")]
+        events = [f"{event}" for event in self.events()[-20:]]
+        logs = [f"{path.name}: {path.read_text()[-300:]}" for path in self._failed_logs()]
+        return "\n".join([*failures, *events, *logs, self.output[-2000:]])
+
+    def _failed_logs(self) -> list[Path]:
+        logs = sorted((self.folder / "logs" / "slurm").glob("*.log"))
+        return [path for path in logs if "rror" in path.read_text()][:5]
 
     def events(self, **wanted: str) -> list[dict[str, Any]]:
         """Give the events that have these values."""

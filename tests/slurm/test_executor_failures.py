@@ -115,5 +115,5 @@ def test_out_of_memory_by_a_cgroup(cgroup_cluster: Cluster, tmp_path: Path) -> N
         cgroup_cluster, tmp_path, rules(greedy=("mem_mb=200, runtime=5", TOO_MUCH)), overhead=100
     )
     assert run.wait() == 1
-    assert run.failure("greedy")["code"] == "out_of_memory", run.output
+    assert run.failure("greedy")["code"] == "out_of_memory", run.trouble
     assert len(run.submissions("greedy")) == 1

@@ -50,7 +50,7 @@ def test_a_lost_node_costs_a_rule_run_a_second_try_elsewhere(
         began = tmp_path / f"{rule}.began"
         until(lambda file=began: file.read_text() == "x\nx\n", f"{rule} runs again", 60)  # type: ignore[misc]
     (tmp_path / "go").touch()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert [s["slurm_job"] for s in run.submissions("requeued")] == [found["requeued"]]
     last = healed.job(run.slurm_job("alone"))
     assert last["node"] != nodes["alone"]
@@ -82,7 +82,7 @@ def test_the_only_node_that_can_run_it_gets_it_again(healed: Cluster, tmp_path: 
     began = tmp_path / "alone.began"
     until(lambda: began.read_text() == "x\nx\n", "it runs again", 60)
     (tmp_path / "go").touch()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert healed.job(run.slurm_job("alone"))["node"] == node
     assert f"no node can run it but those that failed it ({node})" in run.notes()
 
@@ -101,7 +101,7 @@ def test_nodes_that_failed_are_taken_again_when_all_others_are_away(
     began = tmp_path / "alone.began"
     until(lambda: began.read_text() == "x\nx\n", "it runs again", 60)
     (tmp_path / "go").touch()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     second, third = (str(s["slurm_job"]) for s in run.submissions("alone")[1:])
     assert (healed.job(second)["state"], healed.job(third)["node"]) == ("CANCELLED", node)
 

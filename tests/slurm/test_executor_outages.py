@@ -53,7 +53,7 @@ def test_the_controller_may_be_away_while_rules_run_and_are_submitted(
     until(lambda: run.events(stage="b", status="waiting"), "the stage is seen to wait")
     assert run.process.poll() is None
     healed.start_controller()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert "SLURM answers again" in run.notes()
     assert len(run.submissions("b")) == 1
 
@@ -66,9 +66,9 @@ def test_a_limit_that_others_have_reached_is_waited_for_as_long_as_it_takes(
     run = SnakemakeRun(accounting_cluster, tmp_path, rules(a=few), stages="a", patience=1)
     until(lambda: run.events(stage="a", status="waiting"), "the stage is seen to wait", 60)
     time.sleep(5)  # much longer than the patience
-    assert run.process.poll() is None, run.output
+    assert run.process.poll() is None, run.trouble
     accounting_cluster.run("scancel", *crowd)
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     waits = run.events(stage="a", status="waiting")[0]["reason"]
     assert "it is tried again: AssocMaxSubmitJobLimit" in waits
 
@@ -82,10 +82,10 @@ def test_a_partition_that_is_closed_for_a_while_is_waited_for(
         run = SnakemakeRun(healed, tmp_path, rules(a=short), stages="a", patience=1)
         until(lambda: run.events(stage="a", status="waiting"), "the stage is seen to wait", 60)
         time.sleep(5)
-        assert run.process.poll() is None, run.output
+        assert run.process.poll() is None, run.trouble
     finally:
         healed.run("scontrol", "update", "partitionname=short", "state=up")
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert "Required partition not available" in str(run.events(stage="a", status="waiting"))
 
 
@@ -99,7 +99,7 @@ def test_a_refusal_that_nobody_knows_is_tried_again_within_the_patience(
     until(lambda: "Please be nice" in run.output, "it is refused", 60)
     time.sleep(4)  # longer than what is hopeless
     (tmp_path / "nice").touch()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     (tmp_path / "nice").unlink()
     options = {"path": moody.folder, "patience": 1}
     run = SnakemakeRun(cluster, tmp_path / "b", rules(a="touch {output}"), **options)  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def test_a_limit_of_submissions_is_waited_for(accounting_cluster: Cluster, tmp_p
     run = SnakemakeRun(
         accounting_cluster, tmp_path, rules(a=few, b=few, c=few), stages="a,b,c", patience=1
     )
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert [len(run.submissions(rule)) for rule in "abc"] == [1, 1, 1]
     assert "AssocMaxSubmitJobLimit" in str([e.get("reason") for e in run.events(status="waiting")])
 
@@ -126,7 +126,7 @@ def test_a_submission_whose_answer_is_lost_is_not_made_twice(
     run = SnakemakeRun(
         cluster, tmp_path / "job", rules(a="echo x >> count; touch {output}"), path=losing.folder
     )
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert (run.folder / "count").read_text() == "x\n"
     assert [job["name"] for job in cluster.jobs()].count(run.name) == 1
 
@@ -146,6 +146,6 @@ def test_a_submission_that_was_not_heard_is_made_again(cluster: Cluster, tmp_pat
     late = cluster.run("sbatch", *words, tmp_path / "script")
     assert cluster.until_state(late, "FAILED", "CANCELLED")
     (run.folder / "go").touch()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert (run.folder / "count").read_text() == "x\n"
     assert [s["submission"] for s in run.submissions("a")] == [2]

@@ -39,7 +39,7 @@ def test_a_chain_of_rules_gets_what_it_asks_for_and_a_retry_and_local_rules_stay
     cluster: Cluster, tmp_path: Path
 ) -> None:
     run = SnakemakeRun(cluster, tmp_path, CHAIN, "--retries", "1", stages="a,b")
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert (tmp_path / "b.txt").read_text().split() == ["2", "400", "0", "n1"]
     assert (tmp_path / "c.txt").read_text() == "no\n"
     assert [s["submission"] for s in run.submissions("c")] == [1, 2]
@@ -58,7 +58,7 @@ def test_twenty_rule_runs_cost_one_question_in_an_interval(
     many = {f"r{n}": ("mem_mb=10", "touch {output}") for n in range(20)}
     began = time.monotonic()
     run = SnakemakeRun(cluster, tmp_path, rules(**many), path=counted.folder, interval=5)
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert counted.count("sbatch") == 20
     assert counted.count("squeue") <= (time.monotonic() - began) / 5 + 1
     assert [counted.count(name) for name in ("sacct", "scancel", "scontrol")] == [0, 0, 0]

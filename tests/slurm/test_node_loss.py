@@ -76,5 +76,5 @@ def test_a_stage_of_a_lost_node_runs_again_elsewhere_never_twice_at_once(
     until(lambda: len(writers.copies()) == 2, "it runs again", 60)
     writers.assert_never_both(*writers.copies())
     writers.enough()
-    assert run.wait() == 0, run.output
+    assert run.wait() == 0, run.trouble
     assert own.job(writers.copies()[1])["state"] != "NODE_FAIL"

@@ -211,7 +211,7 @@ def test_a_wait_in_the_cluster_its_node_and_what_was_used_are_shown(api: Api) ->
     assert (first()["status"], first()["reason"], first()["slurm_job"]) == ("waiting", why, 12)
     directory.events.append("stage", **told, status="running", node="n1")
     assert (first()["status"], first()["node"]) == ("running", "n1")
-    used = {"runs": 1, "seconds": 2.5, "cpu_seconds": 1.5, "peak_mb": 70.0,
+    used = {"runs": 1, "seconds": 2.5, "longest_seconds": 2.5, "cpu_seconds": 1.5, "peak_mb": 70.0,
             "read_mb": 1.0, "written_mb": 2.0}  # fmt: skip
     done = {**told, "source": "snakemake", "status": "succeeded", "used": used}
     directory.events.append("stage", **done)

@@ -51,6 +51,7 @@ def up(
     queued again and continue at the next start. SIGHUP replaces web server and worker by those of
     the version that is installed then: no request fails, no attempt is interrupted.
     """
+    from runner import limits
     from webapp.cli.home import use_home
     from webapp.cli.logs import set_up_logs
     from webapp.cli.one_machine import OneMachine, only_one
@@ -63,6 +64,7 @@ def up(
     settings = Settings()
     set_up_logs(settings.log_level, settings.log_format)
     settings.home.mkdir(parents=True, exist_ok=True)
+    limits.settle()
     with only_one(settings.home):
         listener = listen(
             settings.host if host is None else host, settings.port if port is None else port

@@ -34,7 +34,7 @@ def worker(
     queued again and continue elsewhere, or here when it is started again. SIGHUP replaces it by
     the version that is installed then; attempts that run are not touched.
     """
-    from runner import command
+    from runner import command, limits
     from runner.files import safe_label
     from webapp import migrate
     from webapp.cli.home import use_home
@@ -50,6 +50,7 @@ def worker(
     if check:
         command.warm()
         return
+    limits.settle()
     process = WorkerProcess(service, pool, slots=slots, cores=cores, mem_mb=mem_mb)
     sys.exit(process.run())
 
