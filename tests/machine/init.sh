@@ -11,7 +11,7 @@ $b mount -t ext4 /dev/vda /above
 $b mkdir -p /above/files /above/work /above/tmp
 $b chmod 1777 /above/tmp
 $b mount -t overlay -o lowerdir=/below,upperdir=/above/files,workdir=/above/work overlay /new
-$b mount --bind /above/tmp /new/tmp
+$b mount --bind /above/tmp /new/var/tmp
 for place in proc:proc sysfs:sys devtmpfs:dev tmpfs:run; do
   $b mount -t ${place%:*} ${place%:*} /new/${place#*:}
 done

@@ -31,7 +31,7 @@ Before=end.service
 After={after}
 [Service]
 Type=oneshot
-Environment="PATH={path}" HOME=/tmp
+Environment="PATH={path}" HOME=/var/tmp TMPDIR=/var/tmp
 StandardOutput=append:/run/out/{name}.log
 StandardError=inherit
 ExecStopPost=+/bin/sh -c 'echo $EXIT_STATUS > /run/out/{name}.code'

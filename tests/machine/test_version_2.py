@@ -33,7 +33,7 @@ def _service(command: str, *lines: str) -> str:
 
 def _sandbox() -> list[str]:
     """Give what the unit that comes along says of control groups and of what a worker may do."""
-    names = ("Delegate", "NoNew", "Protect", "Private")
+    names = ("Delegate", "NoNew", "Protect")  # the checkout may be in a /tmp that is private
     return [line for line in UNIT.read_text().splitlines() if line.startswith(names)]
 
 
@@ -42,7 +42,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, machine.Done]:
     """The services of one machine, each after the other."""
     if lacking := machine.lacking():
         pytest.skip(f"no machine can be emulated: {lacking}")
-    shipped = ["User=daemon", *_sandbox(), "ProtectHome=no", "ReadWritePaths=/tmp"]
+    shipped = ["User=daemon", *_sandbox(), "ProtectHome=no", "ReadWritePaths=/var/tmp"]
     services = {
         "root": _service(f"-m pytest {TESTS} {STAGE_SHELL} -k '{ALL}'"),
         "shipped": _service(f"-c '{SETTLED}' {TESTS} {STAGE_SHELL} -k 'auto or swept'", *shipped),
