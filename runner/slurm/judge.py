@@ -102,6 +102,9 @@ def conclude(
         rule_run.fail(
             failure.never_starts(rule_run.request, reason, advice, rule_run.slurm_job or "")
         )
+    elif state == states.PREEMPTED:
+        said = f"{case.where} had to make place for another job"
+        return f"{rule_run.rule}: {said}. It is submitted again."
     elif state in states.LOST:
         return _again(rule_run, case, states.LOST[state], resubmissions)
     elif _is_missing(rule_run):
@@ -149,7 +152,7 @@ def _again(
         return None
     rule_run.resubmissions += 1
     rule_run.missing_since = None
-    if case.node and why != states.LOST["PREEMPTED"]:
+    if case.node:
         rule_run.avoid.add(case.node)
     return (
         f"{rule_run.rule}: {case.where} is lost: {why or 'SLURM knows nothing of it any more'}. It "

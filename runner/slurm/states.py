@@ -16,8 +16,8 @@ ALIVE = frozenset(
 LOST = {
     "NODE_FAIL": "its node failed",
     "BOOT_FAIL": "its node did not boot",
-    "PREEMPTED": "another job was given its place",
 }
+PREEMPTED = "PREEMPTED"  # nobody's failure: it waits for a place again, as it did before
 
 # A pattern of the reason, and what is to be done. What is in no list waits as long as it takes.
 _NEVER = [
