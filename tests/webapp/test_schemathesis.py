@@ -37,7 +37,8 @@ _CONFIG: dict[str, Any] = {
 def api(tmp_path: Path, database_url: str) -> Iterator[Api]:
     with running(tmp_path, database_url) as api:
         with api.service.db.write() as session:
-            pools.register(session, pool="default", slots=0, cores=1, mem_mb=100)
+            for pool in ("default", "changed"):  # jobs may have no room in what it has changed
+                pools.register(session, pool=pool, slots=0, cores=1, mem_mb=100)
         yield api
 
 
@@ -85,7 +86,7 @@ def _about_what_exists(api: Api) -> Iterator[None]:
     """
     ended = api.ended_job()
     numbers = itertools.count()
-    known = {"instance": "default", "pool": "default", "type_name": "toy", "path": "job.yaml"}
+    known = {"instance": "default", "pool": "changed", "type_name": "toy", "path": "job.yaml"}
 
     @schemathesis.hook
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
