@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 
 from runner.limits.kernel import MB
 
@@ -166,9 +165,11 @@ class Tree:
         if not (is_ours and has_memory and is_alone):
             return
         below = Group(f"{own}/{_MAIN}", 2)
-        with suppress(OSError):  # of a kernel that refuses, processes are limited instead
+        try:
             os.makedirs(below.path, exist_ok=True)
             below.enter()
+        except OSError:  # processes are limited instead
+            return
 
     def extend(self, group: Group, controller: str) -> bool:
         """Give a group of version 2 another controller, if it can be had."""
